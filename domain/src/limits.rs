@@ -1,0 +1,70 @@
+//! Every bound that a user can meet, named, with its reason.
+
+use serde::{Deserialize, Serialize};
+
+/// Characters of a text that are sealed apart as its preview, since a projector cannot cut sealed bytes.
+pub const PREVIEW_CHARS: usize = 100;
+/// Highest number that `unread_member_count` shows: beyond it nobody counts.
+pub const UNREAD_MEMBERS_SHOWN: u64 = 99;
+/// Members shown in a room's composite picture.
+pub const MEMBERS_SAMPLE: usize = 4;
+/// Largest room for which read positions are told live and in history: beyond it the traffic grows with the square.
+pub const READS_SHOWN_MEMBERS: u32 = 100;
+
+/// The bounds that `/v1/limits` shows; the section `[limits]` of the configuration. Characters are Unicode scalar values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Longest text of a message, characters (10,000: at most 40 KB of UTF-8, so a row stays small).
+    pub text_chars: usize,
+    /// Longest name of a room, characters (50, as the original's clients allow).
+    pub room_name_chars: usize,
+    /// Longest status message, characters (60).
+    pub status_message_chars: usize,
+    /// Longest display name, characters (20).
+    pub display_name_chars: usize,
+    /// Shortest handle, characters (4).
+    pub handle_min_chars: usize,
+    /// Longest handle, characters (20).
+    pub handle_max_chars: usize,
+    /// Fewest members of a group when it is created, creator included (3: two people have a direct room).
+    pub group_min_members: usize,
+    /// Most members of a group when it is created (1,500: one event names them all).
+    pub group_create_members: usize,
+    /// Most members a group can grow to (3,000).
+    pub group_max_members: usize,
+    /// Most friends of a person (5,000).
+    pub friends: usize,
+    /// Most people mentioned in one message (50).
+    pub mentions: usize,
+    /// Largest upload, bytes (200 MB).
+    pub upload_bytes: u64,
+    /// Largest page of a list or a timeline, items (100).
+    pub page_items: usize,
+    /// Largest frame a client may send, bytes (64 KiB: a text of 10,000 characters fits).
+    pub frame_bytes: usize,
+    /// Largest body of a JSON request, bytes (256 KiB: 1,500 ids fit).
+    pub body_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            text_chars: 10_000,
+            room_name_chars: 50,
+            status_message_chars: 60,
+            display_name_chars: 20,
+            handle_min_chars: 4,
+            handle_max_chars: 20,
+            group_min_members: 3,
+            group_create_members: 1_500,
+            group_max_members: 3_000,
+            friends: 5_000,
+            mentions: 50,
+            upload_bytes: 200_000_000,
+            page_items: 100,
+            frame_bytes: 64 * 1024,
+            body_bytes: 256 * 1024,
+        }
+    }
+}

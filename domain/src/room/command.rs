@@ -1,0 +1,150 @@
+//! What somebody can ask of a room.
+
+use crate::id::{MessageId, RoomId, UserId};
+use crate::number::Seq;
+use crate::room::{RoomError, Who};
+use crate::sealed::Sealed;
+use crate::text::{Notice, RoomName};
+use crate::time::Instant;
+
+/// A command, complete: ids and instants were stamped at the edge, and what the room cannot know rides along.
+#[derive(Clone, Debug)]
+pub enum RoomCommand {
+    /// Open the direct room of `by` and `peer` (who may be the same). Opening it again changes nothing.
+    OpenDirect {
+        /// `RoomId::direct(by, peer)`.
+        room_id: RoomId,
+        /// Who asks.
+        by: UserId,
+        /// With whom.
+        peer: UserId,
+        /// When.
+        at: Instant,
+    },
+    /// Open a group owned by `by`.
+    OpenGroup {
+        /// A new id.
+        room_id: RoomId,
+        /// Who asks, and will own it.
+        by: UserId,
+        /// Who comes along.
+        invitation: Invitation,
+        /// What it is called.
+        name: Option<RoomName>,
+        /// When.
+        at: Instant,
+    },
+    /// Let people into a group. Those already in it are passed over.
+    Invite {
+        /// Who asks.
+        by: UserId,
+        /// Who comes.
+        invitation: Invitation,
+        /// When.
+        at: Instant,
+    },
+    /// Leave a group.
+    Leave {
+        /// Who goes.
+        by: UserId,
+        /// When.
+        at: Instant,
+    },
+    /// Give a group another name, or none.
+    Rename {
+        /// Who asks.
+        by: UserId,
+        /// The new name.
+        name: Option<RoomName>,
+        /// When.
+        at: Instant,
+    },
+    /// Put up a notice, or take it down.
+    SetNotice {
+        /// Who asks.
+        by: UserId,
+        /// The new notice.
+        notice: Option<Notice>,
+        /// When.
+        at: Instant,
+    },
+    /// Change who may do what.
+    ChangeSettings {
+        /// Who asks.
+        by: UserId,
+        /// Who renames, if that changes.
+        rename_by: Option<Who>,
+        /// Who invites, if that changes.
+        invite_by: Option<Who>,
+        /// When.
+        at: Instant,
+    },
+    /// Say something.
+    Send {
+        /// Who says it.
+        by: UserId,
+        /// A new id.
+        message_id: MessageId,
+        /// The text, sealed whole.
+        body: Sealed,
+        /// Its first characters sealed apart, if it has more than a preview.
+        preview: Option<Sealed>,
+        /// Who is mentioned.
+        mentions: Vec<UserId>,
+        /// What it answers.
+        reply_to: Option<MessageFacts>,
+        /// When.
+        at: Instant,
+    },
+}
+
+/// The people an invitation names, and what the directory says of them.
+#[derive(Clone, Debug, Default)]
+pub struct Invitation {
+    /// Everybody named, in the order and as often as they were named.
+    pub user_ids: Vec<UserId>,
+    /// Those of them who cannot be invited: unknown, erased, or a block either way. The asker cannot tell which.
+    pub refused: Vec<UserId>,
+    /// Fewest members of the room afterwards (creation only).
+    pub min_members: usize,
+    /// Most members of the room afterwards.
+    pub max_members: usize,
+}
+
+impl Invitation {
+    pub(super) fn check(&self) -> Result<(), RoomError> {
+        if self.refused.is_empty() {
+            Ok(())
+        } else {
+            Err(RoomError::CannotBeInvited {
+                user_ids: self.refused.clone(),
+            })
+        }
+    }
+}
+
+/// What a command about a message must know of it and `Room` does not keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageFacts {
+    /// The room it stands in.
+    pub room_id: RoomId,
+    /// Its id.
+    pub message_id: MessageId,
+    /// Its place.
+    pub seq: Seq,
+    /// Who wrote it.
+    pub author_id: UserId,
+    /// Its preview (or whole short text), sealed by its author.
+    pub preview: Sealed,
+}
+
+impl MessageFacts {
+    pub(super) fn into_reply(self) -> super::event::ReplyTo {
+        super::event::ReplyTo {
+            seq: self.seq,
+            message_id: self.message_id,
+            author_id: self.author_id,
+            preview: self.preview,
+        }
+    }
+}

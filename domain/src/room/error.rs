@@ -1,0 +1,68 @@
+//! Why a room refuses.
+
+use crate::id::UserId;
+
+/// One variant per rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomError {
+    /// There is no such room, it is closed, or the asker is no member of it: a stranger learns nothing.
+    #[error("no such room")]
+    NoSuchRoom,
+    /// The new id is taken.
+    #[error("the room is open already")]
+    AlreadyOpen,
+    /// A direct room has no name, no roles, no guests.
+    #[error("only a group can do this")]
+    OnlyInGroups,
+    /// The settings or the member's role do not allow it.
+    #[error("the room's settings do not let this member do it")]
+    NotAllowed,
+    /// A group is created with more people.
+    #[error("a group has at least {min} members")]
+    TooFewMembers {
+        /// The fewest, creator included.
+        min: usize,
+    },
+    /// The group would be too large.
+    #[error("a group has at most {max} members")]
+    TooManyMembers {
+        /// The most.
+        max: usize,
+    },
+    /// Unknown, erased, or a block either way.
+    #[error("some of these people cannot be invited")]
+    CannotBeInvited {
+        /// Who.
+        user_ids: Vec<UserId>,
+    },
+    /// Somebody is mentioned who is no member.
+    #[error("some of the people mentioned are no members")]
+    MentionsNoMember {
+        /// Who.
+        user_ids: Vec<UserId>,
+    },
+    /// The message answered is not in this room, or not one the author may see.
+    #[error("no such message")]
+    NoSuchMessage,
+    /// The other person of a direct room was erased.
+    #[error("the recipient is gone")]
+    RecipientGone,
+}
+
+impl RoomError {
+    /// The stable word for this refusal, as clients see it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchRoom => "room_not_found",
+            Self::AlreadyOpen => "room_exists",
+            Self::OnlyInGroups => "only_in_groups",
+            Self::NotAllowed => "not_allowed",
+            Self::TooFewMembers { .. } => "too_few_members",
+            Self::TooManyMembers { .. } => "too_many_members",
+            Self::CannotBeInvited { .. } => "cannot_be_invited",
+            Self::MentionsNoMember { .. } => "mentions_no_member",
+            Self::NoSuchMessage => "message_not_found",
+            Self::RecipientGone => "recipient_gone",
+        }
+    }
+}

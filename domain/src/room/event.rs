@@ -1,0 +1,254 @@
+//! What happened in a room. Events carry results (seq, cnt, counts after), so that no projector reads before it writes.
+//!
+//! The variant names are the wire names. They, the fields and their meaning are for ever; see `upcast` for change.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{MessageId, RoomId, UserId};
+use crate::number::{Cnt, Seq};
+use crate::room::{Role, RoomKind, Settings};
+use crate::sealed::Sealed;
+use crate::text::{Notice, RoomName};
+use crate::time::Instant;
+
+/// An event of a room's stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RoomEvent {
+    /// The room began.
+    #[serde(rename = "room.opened")]
+    Opened(Opened),
+    /// People were let in.
+    #[serde(rename = "room.members_invited")]
+    MembersInvited(MembersInvited),
+    /// Somebody left.
+    #[serde(rename = "room.member_left")]
+    MemberLeft(MemberLeft),
+    /// Somebody's role changed.
+    #[serde(rename = "room.role_changed")]
+    RoleChanged(RoleChanged),
+    /// The name changed.
+    #[serde(rename = "room.renamed")]
+    Renamed(Renamed),
+    /// The notice changed.
+    #[serde(rename = "room.notice_changed")]
+    NoticeChanged(NoticeChanged),
+    /// The settings changed.
+    #[serde(rename = "room.settings_changed")]
+    SettingsChanged(SettingsChanged),
+    /// Somebody said something.
+    #[serde(rename = "room.message_sent")]
+    MessageSent(MessageSent),
+    /// Nobody is left.
+    #[serde(rename = "room.closed")]
+    Closed(Closed),
+}
+
+impl RoomEvent {
+    /// The wire version of what this build writes.
+    pub const VERSION: &'static str = "1";
+
+    /// The wire name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened(_) => "room.opened",
+            Self::MembersInvited(_) => "room.members_invited",
+            Self::MemberLeft(_) => "room.member_left",
+            Self::RoleChanged(_) => "room.role_changed",
+            Self::Renamed(_) => "room.renamed",
+            Self::NoticeChanged(_) => "room.notice_changed",
+            Self::SettingsChanged(_) => "room.settings_changed",
+            Self::MessageSent(_) => "room.message_sent",
+            Self::Closed(_) => "room.closed",
+        }
+    }
+}
+
+impl DomainEvent for RoomEvent {
+    fn event_type(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        Self::VERSION.to_owned()
+    }
+}
+
+/// A direct room was opened (no line, `seq` 0), or a group with its first line (`seq` 1: `by` invited the others).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The room.
+    pub room_id: RoomId,
+    /// What kind.
+    pub kind: RoomKind,
+    /// Who opened it; a group's owner.
+    pub by: UserId,
+    /// The first members, `by` first.
+    pub user_ids: Vec<UserId>,
+    /// The name, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<RoomName>,
+    /// The seq of the line, or 0.
+    pub seq: Seq,
+    /// When.
+    pub at: Instant,
+}
+
+/// People were let into a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersInvited {
+    /// The room.
+    pub room_id: RoomId,
+    /// Who invited.
+    pub by: UserId,
+    /// Who came.
+    pub user_ids: Vec<UserId>,
+    /// The line's seq: their `joined_seq` and first read position.
+    pub seq: Seq,
+    /// Counted items up to the line.
+    pub cnt: Cnt,
+    /// When.
+    pub at: Instant,
+    /// Members afterwards.
+    pub member_count: u32,
+    /// The first few members afterwards.
+    pub sample: Vec<UserId>,
+}
+
+/// Somebody left a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberLeft {
+    /// The room.
+    pub room_id: RoomId,
+    /// Who left.
+    pub user_id: UserId,
+    /// The line's seq.
+    pub seq: Seq,
+    /// Counted items up to the line.
+    pub cnt: Cnt,
+    /// When.
+    pub at: Instant,
+    /// Members afterwards.
+    pub member_count: u32,
+    /// The first few members afterwards.
+    pub sample: Vec<UserId>,
+}
+
+/// Somebody has another role. Succession to a lost owner has no line of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleChanged {
+    /// The room.
+    pub room_id: RoomId,
+    /// Whose role.
+    pub user_id: UserId,
+    /// The role afterwards.
+    pub role: Role,
+    /// When.
+    pub at: Instant,
+}
+
+/// A group has another name, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renamed {
+    /// The room.
+    pub room_id: RoomId,
+    /// Who renamed it.
+    pub by: UserId,
+    /// The name afterwards.
+    pub name: Option<RoomName>,
+    /// The line's seq.
+    pub seq: Seq,
+    /// Counted items up to the line.
+    pub cnt: Cnt,
+    /// When.
+    pub at: Instant,
+}
+
+/// A group has another notice, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeChanged {
+    /// The room.
+    pub room_id: RoomId,
+    /// Who changed it.
+    pub by: UserId,
+    /// The notice afterwards.
+    pub notice: Option<Notice>,
+    /// The line's seq.
+    pub seq: Seq,
+    /// Counted items up to the line.
+    pub cnt: Cnt,
+    /// When.
+    pub at: Instant,
+}
+
+/// A group's settings changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsChanged {
+    /// The room.
+    pub room_id: RoomId,
+    /// Who changed them.
+    pub by: UserId,
+    /// The settings afterwards.
+    pub settings: Settings,
+    /// When.
+    pub at: Instant,
+}
+
+/// Somebody said something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSent {
+    /// The room.
+    pub room_id: RoomId,
+    /// The message; the event's subject.
+    pub message_id: MessageId,
+    /// Who said it.
+    pub author_id: UserId,
+    /// Its place.
+    pub seq: Seq,
+    /// Counted items up to and including it.
+    pub cnt: Cnt,
+    /// When; never before the item before it.
+    pub sent_at: Instant,
+    /// The text, sealed whole by its author.
+    pub body: Sealed,
+    /// Its first characters sealed apart; absent where the whole text is short enough to be its own preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Sealed>,
+    /// Who is mentioned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<UserId>,
+    /// What it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<ReplyTo>,
+    /// Members at that moment.
+    pub member_count: u32,
+}
+
+impl MessageSent {
+    /// What a list shows of it: the preview, or the whole of a short text.
+    pub fn shown(&self) -> &Sealed {
+        self.preview.as_ref().unwrap_or(&self.body)
+    }
+}
+
+/// The message that another one answers, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyTo {
+    /// Its place.
+    pub seq: Seq,
+    /// Its id.
+    pub message_id: MessageId,
+    /// Who wrote it.
+    pub author_id: UserId,
+    /// What a list shows of it, sealed by its author.
+    pub preview: Sealed,
+}
+
+/// Nobody is left in a group: nothing can happen in it any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// The room.
+    pub room_id: RoomId,
+    /// When.
+    pub at: Instant,
+}
