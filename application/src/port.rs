@@ -1,0 +1,7 @@
+//! The ports: what the use cases and views need of the world. One trait a file; its doc is its contract.
+
+pub mod clock;
+pub mod event_log;
+pub mod key_vault;
+pub mod live;
+pub mod read_model;

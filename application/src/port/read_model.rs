@@ -1,0 +1,65 @@
+//! The read model: what queries see. Made by projections from the log, and from it again whenever needed.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use cocotalk_domain::id::{RoomId, UserId};
+use cocotalk_domain::number::Seq;
+use cocotalk_domain::stream::SLICES;
+
+use crate::error::StoreError;
+use crate::row::{MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, UserReadRow, UserRoomRow};
+
+/// Which items of a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// From where, and which way.
+    pub from: From,
+    /// No item before this one.
+    pub floor: Seq,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The newest ones before this seq.
+    Before(Seq),
+    /// The oldest ones after this seq.
+    After(Seq),
+}
+
+/// The read model.
+///
+/// - Lists are answered with one statement where the store can, and with one point read a key where it cannot; never with
+///   one statement an item of the answer.
+/// - What is not there is absent from the answer, not an error.
+/// - A row is shown whole or not at all; rows of one projection at one checkpoint agree with each other.
+/// - `messages` and `messages_at` answer in rising `seq`.
+/// - `checkpoints` never falls, and never claims what a later read would not see.
+#[async_trait]
+pub trait ReadModel: Send + Sync + 'static {
+    /// R2 of these rooms.
+    async fn rooms(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, RoomRow>, StoreError>;
+    /// R3 of a person: the rooms they are in now.
+    async fn user_rooms(&self, user: UserId) -> Result<Vec<UserRoomRow>, StoreError>;
+    /// R3 of a person in one room, present or not.
+    async fn user_room(&self, user: UserId, room: RoomId) -> Result<Option<UserRoomRow>, StoreError>;
+    /// R4 of a person.
+    async fn user_reads(&self, user: UserId) -> Result<Vec<UserReadRow>, StoreError>;
+    /// R4 of a person in one room.
+    async fn user_read(&self, user: UserId, room: RoomId) -> Result<Option<UserReadRow>, StoreError>;
+    /// R5 of a room: who is in it now.
+    async fn members(&self, room: RoomId) -> Result<Vec<MemberRow>, StoreError>;
+    /// R6 of a room.
+    async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError>;
+    /// R1: a page of a timeline.
+    async fn messages(&self, room: RoomId, page: Page) -> Result<Vec<MessageRow>, StoreError>;
+    /// R1: single items.
+    async fn messages_at(&self, room: RoomId, seqs: &[Seq]) -> Result<Vec<MessageRow>, StoreError>;
+    /// R11 of these people.
+    async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError>;
+    /// R16: how far a projection has come in every slice.
+    async fn checkpoints(&self, projection: &str) -> Result<[u64; SLICES], StoreError>;
+}
