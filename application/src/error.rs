@@ -25,12 +25,18 @@ pub enum StoreError {
 impl StoreError {
     /// The store cannot be reached or will not take it now.
     pub fn unavailable(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Unavailable { what, source: source.into() }
+        Self::Unavailable {
+            what,
+            source: source.into(),
+        }
     }
 
     /// What is stored makes no sense.
     pub fn corrupt(what: &'static str, why: impl std::fmt::Display) -> Self {
-        Self::Corrupt { what, why: why.to_string() }
+        Self::Corrupt {
+            what,
+            why: why.to_string(),
+        }
     }
 }
 

@@ -15,9 +15,17 @@ pub const LOADS: &str = "cocotalk_aggregate_loads_total";
 
 /// Tells the recorder what the numbers mean.
 pub fn describe() {
-    metrics::describe_histogram!(COMMAND_SECONDS, metrics::Unit::Seconds, "From a command's arrival to its answer");
+    metrics::describe_histogram!(
+        COMMAND_SECONDS,
+        metrics::Unit::Seconds,
+        "From a command's arrival to its answer"
+    );
     metrics::describe_histogram!(BATCH_COMMANDS, metrics::Unit::Count, "Commands decided together");
-    metrics::describe_histogram!(APPEND_SECONDS, metrics::Unit::Seconds, "Appending one batch to the event log");
+    metrics::describe_histogram!(
+        APPEND_SECONDS,
+        metrics::Unit::Seconds,
+        "Appending one batch to the event log"
+    );
     metrics::describe_gauge!(QUEUE_DEPTH, metrics::Unit::Count, "Commands that wait for their lane");
     metrics::describe_counter!(SECOND_TRIES, metrics::Unit::Count, "Units decided again under lock");
     metrics::describe_counter!(LOADS, metrics::Unit::Count, "Aggregates loaded from the log");

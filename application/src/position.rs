@@ -110,7 +110,11 @@ impl FromStr for Cursor {
                 }
             }
         }
-        if bytes.next().is_some() { Err(NotAPosition) } else { Ok(Self(positions)) }
+        if bytes.next().is_some() {
+            Err(NotAPosition)
+        } else {
+            Ok(Self(positions))
+        }
     }
 }
 

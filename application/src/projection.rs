@@ -54,7 +54,12 @@ impl Register {
     fn of(write: &RowWrite) -> Option<(Self, u64)> {
         match write {
             RowWrite::Head { room_id, version, .. } => Some((Self::Head(*room_id), version.0)),
-            RowWrite::Read { room_id, user_id, read_seq, .. } => Some((Self::Read(*room_id, *user_id), read_seq.0)),
+            RowWrite::Read {
+                room_id,
+                user_id,
+                read_seq,
+                ..
+            } => Some((Self::Read(*room_id, *user_id), read_seq.0)),
             RowWrite::Message(_)
             | RowWrite::Room(_)
             | RowWrite::RoomVersion { .. }
@@ -85,18 +90,29 @@ mod tests {
 
     fn read(user: u128, seq: u64) -> RowWrite {
         let (room_id, user_id) = (RoomId::from_u128(1), UserId::from_u128(user));
-        RowWrite::Read { room_id, user_id, read_seq: Seq(seq), read_cnt: Cnt(seq) }
+        RowWrite::Read {
+            room_id,
+            user_id,
+            read_seq: Seq(seq),
+            read_cnt: Cnt(seq),
+        }
     }
 
     #[test]
     fn only_the_furthest_read_position_is_written() {
-        assert_eq!(coalesce(vec![read(1, 6), read(2, 1), read(1, 5)]), vec![read(1, 6), read(2, 1)]);
+        assert_eq!(
+            coalesce(vec![read(1, 6), read(2, 1), read(1, 5)]),
+            vec![read(1, 6), read(2, 1)]
+        );
     }
 
     #[test]
     fn what_is_no_register_is_kept() {
         let room_id = RoomId::from_u128(1);
         let closed = RowWrite::RoomClosed { room_id };
-        assert_eq!(coalesce(vec![closed.clone(), closed.clone()]), vec![closed.clone(), closed]);
+        assert_eq!(
+            coalesce(vec![closed.clone(), closed.clone()]),
+            vec![closed.clone(), closed]
+        );
     }
 }

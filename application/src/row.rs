@@ -30,7 +30,9 @@ pub enum ItemKind {
 impl ItemKind {
     /// The kind of this number.
     pub fn from_number(number: i16) -> Option<Self> {
-        [Self::Text, Self::Invited, Self::Left, Self::Renamed, Self::Notice].into_iter().find(|kind| *kind as i16 == number)
+        [Self::Text, Self::Invited, Self::Left, Self::Renamed, Self::Notice]
+            .into_iter()
+            .find(|kind| *kind as i16 == number)
     }
 
     /// Whether it is a message of a person, and so counts as unread.

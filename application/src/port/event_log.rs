@@ -158,12 +158,8 @@ pub trait LogReader: Send + Sync {
     /// All events about a message, in order.
     async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError>;
     /// A command, stream versions and slice heads, read at one moment.
-    async fn probe(
-        &self,
-        key: Option<CommandKey>,
-        streams: &[StreamId],
-        slices: &[Slice],
-    ) -> Result<Probe, StoreError>;
+    async fn probe(&self, key: Option<CommandKey>, streams: &[StreamId], slices: &[Slice])
+    -> Result<Probe, StoreError>;
 }
 
 /// The event log.
