@@ -29,7 +29,7 @@ impl ClaimKind {
 }
 
 /// What can be asked of a claim.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum ClaimCommand {
     /// Take it.
     Take {

@@ -79,7 +79,8 @@ impl AnyEvent {
         }
     }
 
-    /// Reads a stored event, through the steps that its version needs.
+    /// Reads a stored event, through the steps that its version needs. A payload that holds another event than the one its
+    /// row names is damaged.
     pub fn decode(
         aggregate_type: &str,
         event_type: &str,
@@ -106,7 +107,17 @@ impl AnyEvent {
             "claim" => stored.read(ClaimEvent::VERSION, &[]).map(Self::Claim),
             _ => Err("unknown aggregate".to_owned()),
         }
+        .and_then(|event| event.called(event_type))
         .map_err(failed)
+    }
+
+    /// Itself, if this is its wire name.
+    fn called(self, event_type: &str) -> Result<Self, String> {
+        if self.name() == event_type {
+            Ok(self)
+        } else {
+            Err(format!("the payload holds {}", self.name()))
+        }
     }
 }
 
@@ -127,6 +138,27 @@ pub struct Stored<'a> {
 
 impl Stored<'_> {
     /// Reads it as `current` version of `T`; an older one goes through `steps` first.
+    ///
+    /// ```
+    /// use cocotalk_domain::event::{Stored, Upcast};
+    /// use serde_json::Value;
+    ///
+    /// #[derive(Debug, PartialEq, serde::Deserialize)]
+    /// enum BellEvent {
+    ///     #[serde(rename = "bell.rung")]
+    ///     Rung { times: u32 },
+    /// }
+    ///
+    /// // Version 1 had no number: a bell rang once.
+    /// fn once(mut body: Value) -> Value {
+    ///     body["times"] = 1.into();
+    ///     body
+    /// }
+    /// let steps = [Upcast { event_type: "bell.rung", from: "1", to: "2", step: once }];
+    ///
+    /// let stored = Stored { event_type: "bell.rung", event_version: "1", payload: r#"{"bell.rung":{}}"# };
+    /// assert_eq!(stored.read("2", &steps), Ok(BellEvent::Rung { times: 1 }));
+    /// ```
     pub fn read<T: DeserializeOwned>(&self, current: &str, steps: &[Upcast]) -> Result<T, String> {
         if self.event_version == current {
             return serde_json::from_str(self.payload).map_err(|e| e.to_string());

@@ -72,8 +72,8 @@ id!(
 const DIRECT_ROOMS: Uuid = Uuid::from_u128(0x6f1d_2a70_93c4_4d0e_a1b5_c0c0_7a1c_0001);
 
 impl RoomId {
-    /// The one direct room of two people (or of one person with oneself): UUIDv5 over the 16 bytes of the smaller and the
-    /// 16 bytes of the larger member id, so that both sides find it without asking and there can be no second.
+    /// The one direct room of two people (or of one person with oneself): a UUID v5 over the 16 bytes of the smaller and
+    /// the 16 bytes of the larger member id, so that both sides find it without asking and there can be no second.
     pub fn direct(a: UserId, b: UserId) -> Self {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
         let mut name = [0; 32];

@@ -126,6 +126,28 @@ impl Room {
     pub const STATE_VERSION: u32 = 1;
 
     /// What happens when `command` meets this state: the events, none where there is nothing to do, or a refusal.
+    ///
+    /// ```
+    /// use cocotalk_domain::id::{RoomId, UserId};
+    /// use cocotalk_domain::room::{Room, RoomCommand, RoomError};
+    /// use cocotalk_domain::time::Instant;
+    ///
+    /// let (mina, jun) = (UserId::from_u128(1), UserId::from_u128(2));
+    /// let at = Instant::from_millis(1_767_225_600_000);
+    /// let open = RoomCommand::OpenDirect { room_id: RoomId::direct(mina, jun), by: mina, peer: jun, at };
+    ///
+    /// let mut room = Room::default();
+    /// for event in room.decide(open.clone())? {
+    ///     room.evolve(&event);
+    /// }
+    /// assert!(room.members().contains_key(&jun));
+    ///
+    /// // It is open: asking again is no refusal, and nothing happens.
+    /// assert_eq!(room.decide(open)?, []);
+    /// // Nobody leaves a direct room.
+    /// assert_eq!(room.decide(RoomCommand::Leave { by: jun, at }), Err(RoomError::OnlyInGroups));
+    /// # Ok::<(), RoomError>(())
+    /// ```
     pub fn decide(&self, command: RoomCommand) -> Result<Vec<RoomEvent>, RoomError> {
         match command {
             RoomCommand::OpenDirect { room_id, by, peer, at } => Ok(self.open_direct(room_id, by, peer, at)),
@@ -135,8 +157,8 @@ impl Room {
                 invitation,
                 name,
                 at,
-            } => self.open_group(room_id, by, invitation, name, at),
-            RoomCommand::Invite { by, invitation, at } => self.invite(by, invitation, at),
+            } => self.open_group(room_id, by, &invitation, name, at),
+            RoomCommand::Invite { by, invitation, at } => self.invite(by, &invitation, at),
             RoomCommand::Leave { by, at } => self.leave(by, at),
             RoomCommand::Rename { by, name, at } => self.rename(by, name, at),
             RoomCommand::SetNotice { by, notice, at } => self.set_notice(by, notice, at),
@@ -194,7 +216,7 @@ impl Room {
             }
             RoomEvent::Renamed(e) => {
                 self.line(e.seq, e.at);
-                self.name = e.name.clone();
+                self.name.clone_from(&e.name);
             }
             RoomEvent::NoticeChanged(e) => {
                 self.line(e.seq, e.at);
@@ -320,7 +342,7 @@ impl Room {
         &self,
         room_id: RoomId,
         by: UserId,
-        invitation: Invitation,
+        invitation: &Invitation,
         name: Option<RoomName>,
         at: Instant,
     ) -> Result<Vec<RoomEvent>, RoomError> {
@@ -338,7 +360,7 @@ impl Room {
                 max: invitation.max_members,
             });
         }
-        invitation.check()?;
+        invitation.check(|user| user == by)?;
         let user_ids = std::iter::once(by).chain(invited).collect();
         Ok(vec![RoomEvent::Opened(event::Opened {
             room_id,
@@ -351,7 +373,7 @@ impl Room {
         })])
     }
 
-    fn invite(&self, by: UserId, invitation: Invitation, at: Instant) -> Result<Vec<RoomEvent>, RoomError> {
+    fn invite(&self, by: UserId, invitation: &Invitation, at: Instant) -> Result<Vec<RoomEvent>, RoomError> {
         self.member(by)?;
         self.group()?;
         self.allowed(by, self.settings.invite_by)?;
@@ -361,7 +383,7 @@ impl Room {
             .copied()
             .filter(|user| !self.members.contains_key(user))
             .collect();
-        invitation.check()?;
+        invitation.check(|user| self.members.contains_key(&user))?;
         if new.is_empty() {
             return Ok(Vec::new());
         }

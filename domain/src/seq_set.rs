@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn survives_its_own_coding() {
         let mut set = SeqSet::default();
-        [1, 2, 1000, 70_000].map(|seq| set.push(Seq(seq)));
+        for seq in [1, 2, 1000, 70_000] {
+            set.push(Seq(seq));
+        }
         let json = serde_json::to_string(&set).expect("a set serialises");
         assert_eq!(json, "[1,1,998,69000]");
         assert_eq!(serde_json::from_str::<SeqSet>(&json).expect("and back"), set);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::id::{RoomId, UserId};
@@ -43,8 +43,9 @@ impl fmt::Display for Slice {
     }
 }
 
-/// The id of a claim: an HMAC over kind and normalised value with the installation's pepper, never the value itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The id of a claim: an HMAC over kind and normalised value with the installation's pepper, never the value itself. In
+/// events it is spelt as in the name of its stream: 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimId(pub [u8; 16]);
 
 impl fmt::Display for ClaimId {
@@ -58,6 +59,27 @@ impl std::str::FromStr for ClaimId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes()))
+    }
+}
+
+impl Serialize for ClaimId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ClaimId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+            text.parse().map_err(serde::de::Error::custom)
+        } else {
+            <[u8; 16]>::deserialize(deserializer).map(Self)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// What time it is and what the next id is.
 ///
-/// - Ids MUST be UUIDv7 and unique.
+/// - Ids MUST be `UUIDv7` and unique.
 /// - `now` MAY step back; whoever needs order takes the larger of it and what came before.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.

@@ -112,13 +112,13 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    pub(super) fn check(&self) -> Result<(), RoomError> {
-        if self.refused.is_empty() {
+    /// The refusal, if any of those who cannot be invited is not `there` already and so passed over.
+    pub(super) fn check(&self, there: impl Fn(UserId) -> bool) -> Result<(), RoomError> {
+        let user_ids: Vec<UserId> = self.refused.iter().copied().filter(|user| !there(*user)).collect();
+        if user_ids.is_empty() {
             Ok(())
         } else {
-            Err(RoomError::CannotBeInvited {
-                user_ids: self.refused.clone(),
-            })
+            Err(RoomError::CannotBeInvited { user_ids })
         }
     }
 }
