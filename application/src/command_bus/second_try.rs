@@ -83,7 +83,7 @@ async fn attempt(context: &Context, locked: Box<dyn LockedLog>, commands: Vec<Wa
                 fail(
                     undecided.chain(settled.into_iter().map(|(waiting, _)| waiting)),
                     batch.take_units().1,
-                    error.into(),
+                    &error.into(),
                 );
                 return Vec::new();
             }
