@@ -19,6 +19,7 @@ use cocotalk_domain::stream::{Slice, StreamId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::directory::Directory;
@@ -187,8 +188,13 @@ pub struct LaneBus {
 }
 
 impl LaneBus {
-    /// Starts the lanes as tasks of `tasks`. They end when the bus is dropped and what waits is done.
-    pub fn start(log: Arc<dyn EventLog>, settings: BusSettings, tasks: &TaskTracker) -> Self {
+    /// Starts the lanes as tasks of `tasks`. They end when what waits is done, after `stop` or when the bus is dropped.
+    pub fn start(
+        log: Arc<dyn EventLog>,
+        settings: BusSettings,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
         let context = Arc::new(Context {
             log,
             directory: Directory::default(),
@@ -197,7 +203,7 @@ impl LaneBus {
         });
         let lanes = Slice::all().map(|slice| {
             let (sender, receiver) = mpsc::channel(context.settings.lane_queue);
-            tasks.spawn(Lane::new(Arc::clone(&context), slice, receiver).run());
+            tasks.spawn(Lane::new(Arc::clone(&context), slice, receiver).run(stop.clone()));
             sender
         });
         Self { lanes: lanes.collect() }

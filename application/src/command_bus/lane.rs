@@ -7,6 +7,7 @@ use cocotalk_domain::stream::{Slice, StreamId};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Drafted};
 use super::cache::StateCache;
@@ -51,13 +52,18 @@ impl Lane {
         }
     }
 
-    /// Until the bus is dropped and nothing waits any more.
-    pub(super) async fn run(mut self) {
+    /// Until nothing waits any more, after `stop` or when the bus is dropped.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         let limit = self.context.settings.batch_commands;
         let mut incoming = Vec::new();
         loop {
             if self.backlog.is_empty() {
-                if self.receiver.recv_many(&mut incoming, limit).await == 0 {
+                let received = tokio::select! {
+                    biased;
+                    received = self.receiver.recv_many(&mut incoming, limit) => received,
+                    () = stop.cancelled() => 0,
+                };
+                if received == 0 {
                     return;
                 }
             } else {

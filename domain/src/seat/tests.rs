@@ -168,6 +168,11 @@ fn reading_goes_forward() {
 }
 
 #[test]
+fn a_read_position_never_falls_whatever_was_written() {
+    assert_eq!(seat(&[read(8), read(5)]).read_seq(), Seq(8));
+}
+
+#[test]
 fn leaving_a_room_without_an_item_is_nothing() {
     given(vec![]).when(leave(0)).then_expect_events(vec![]);
 }

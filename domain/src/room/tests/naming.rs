@@ -137,10 +137,10 @@ fn settings_have_no_line() {
 #[test]
 fn the_lines_are_never_dated_before_the_item_before_them() {
     let (by, name, notice) = (MINA, Some(named("Tea")), Some(noted("Tea at four")));
-    given(group([said(MINA, 2, 0)]))
+    given(group([renamed(MINA, Some("Mint"), 2)]))
         .when(RoomCommand::Rename { by, name, at: DAWN })
         .then_expect_events(vec![renamed(MINA, Some("Tea"), 3)]);
-    given(group([said(MINA, 2, 0)]))
+    given(group([renamed(MINA, Some("Mint"), 2)]))
         .when(RoomCommand::SetNotice { by, notice, at: DAWN })
         .then_expect_events(vec![noticed(MINA, Some("Tea at four"), 3)]);
 }

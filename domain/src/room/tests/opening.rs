@@ -94,6 +94,15 @@ fn a_group_has_whoever_opened_it_first_and_everybody_once() {
 }
 
 #[test]
+fn whoever_opens_a_group_needs_no_invitation() {
+    let mut invitation = invitation(&[MINA, JUN, SORA]);
+    invitation.refused = vec![MINA];
+    given(vec![])
+        .when(open_group(MINA, invitation, None))
+        .then_expect_events(vec![group_opened(&[MINA, JUN, SORA], None)]);
+}
+
+#[test]
 fn a_group_needs_no_name() {
     given(vec![])
         .when(open_group(MINA, invitation(&[JUN, SORA]), None))

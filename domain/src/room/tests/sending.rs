@@ -98,6 +98,14 @@ fn a_reply_carries_what_it_answers() {
 }
 
 #[test]
+fn the_very_first_message_of_a_direct_room_is_answered() {
+    let reply = given(direct([said(MINA, 1, 1)]))
+        .when(send(JUN, &[], Some(facts(1))))
+        .inspect_result();
+    assert!(reply.is_ok(), "{reply:?}");
+}
+
+#[test]
 fn whoever_wrote_it_may_be_gone_when_it_is_answered() {
     let history = group([said(MINA, 2, 1), left(MINA, 3, 2, &[JUN, SORA]), role(JUN, Role::Owner)]);
     let reply = given(history)

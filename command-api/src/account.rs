@@ -1,0 +1,3 @@
+//! Commands to accounts.
+
+pub(crate) mod create_dev;

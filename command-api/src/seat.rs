@@ -1,0 +1,4 @@
+//! Commands to one's own seat in a room.
+
+pub(crate) mod mark_read;
+pub(crate) mod set_preferences;

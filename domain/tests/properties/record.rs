@@ -1,0 +1,298 @@
+//! An independent recount of what happened, and what must hold of it: lists and searches, nothing clever.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cocotalk_domain::event::AnyEvent;
+use cocotalk_domain::id::UserId;
+use cocotalk_domain::limits::MEMBERS_SAMPLE;
+use cocotalk_domain::number::{Cnt, Seq};
+use cocotalk_domain::room::event::{MembersInvited, MessageSent, Opened, RoleChanged};
+use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings, Who};
+use cocotalk_domain::seat::{Seat, SeatEvent};
+use cocotalk_domain::stream::StreamId;
+use cocotalk_domain::time::Instant;
+use proptest::prelude::*;
+
+use crate::world::{FEWEST_MEMBERS, MOST_MEMBERS, World};
+
+type Held = Result<(), TestCaseError>;
+
+/// A line or a message.
+struct Item {
+    counted: bool,
+    at: Instant,
+}
+
+/// Somebody who is in the room.
+struct Present {
+    user: UserId,
+    role: Role,
+    joined_seq: Seq,
+}
+
+/// What the events say, counted anew.
+#[derive(Default)]
+pub(crate) struct Record {
+    kind: Option<RoomKind>,
+    opened_with: BTreeSet<UserId>,
+    items: Vec<Item>,
+    present: Vec<Present>,
+    settings: Settings,
+    /// Set while an owner who left has no heir yet: who it has to be.
+    heir: Option<UserId>,
+    closed: bool,
+    /// How far everybody had read when last looked at; kept while they are away.
+    read: BTreeMap<UserId, Seq>,
+    floors: BTreeMap<UserId, Seq>,
+}
+
+impl Record {
+    /// Counts an event, and checks what it claims.
+    pub(crate) fn add(&mut self, stream: StreamId, event: &AnyEvent) -> Held {
+        match (stream, event) {
+            (StreamId::Room(_), AnyEvent::Room(event)) => self.add_room(event),
+            (StreamId::Seat(_, user), AnyEvent::Seat(event)) => self.add_seat(user, event),
+            (stream, event) => Err(TestCaseError::fail(format!("{event:?} in {stream}"))),
+        }
+    }
+
+    fn add_room(&mut self, event: &RoomEvent) -> Held {
+        prop_assert!(!self.closed, "{:?} in a closed room", event);
+        match event {
+            RoomEvent::Opened(e) => self.add_opened(e),
+            RoomEvent::MembersInvited(e) => self.add_invited(e),
+            RoomEvent::MemberLeft(e) => {
+                prop_assert_eq!(self.kind, Some(RoomKind::Group));
+                let owned = self.role(e.user_id)? == Role::Owner;
+                self.present.retain(|present| present.user != e.user_id);
+                self.heir = if owned { self.next_owner() } else { None };
+                self.line(e.seq, e.cnt, e.at)?;
+                self.count(e.member_count, &e.sample)
+            }
+            RoomEvent::RoleChanged(e) => self.add_role(e),
+            RoomEvent::Renamed(e) => {
+                self.acted(e.by, self.settings.rename_by)?;
+                self.line(e.seq, e.cnt, e.at)
+            }
+            RoomEvent::NoticeChanged(e) => {
+                self.acted(e.by, self.settings.rename_by)?;
+                self.line(e.seq, e.cnt, e.at)
+            }
+            RoomEvent::SettingsChanged(e) => {
+                self.acted(e.by, Who::Admins)?;
+                self.settings = e.settings;
+                Ok(())
+            }
+            RoomEvent::MessageSent(e) => self.add_message(e),
+            RoomEvent::Closed(_) => {
+                prop_assert!(self.present.is_empty(), "closed with people in it");
+                self.closed = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn add_opened(&mut self, e: &Opened) -> Held {
+        prop_assert_eq!(self.kind, None, "opened twice");
+        prop_assert_eq!(e.user_ids.first(), Some(&e.by));
+        self.kind = Some(e.kind);
+        self.opened_with = e.user_ids.iter().copied().collect();
+        prop_assert_eq!(self.opened_with.len(), e.user_ids.len(), "somebody is in it twice");
+        for user in &e.user_ids {
+            let owner = e.kind == RoomKind::Group && *user == e.by;
+            let role = if owner { Role::Owner } else { Role::Member };
+            self.join(*user, role, Seq(1));
+        }
+        match e.kind {
+            RoomKind::Direct => prop_assert_eq!(e.seq, Seq(0)),
+            RoomKind::Group => {
+                prop_assert!((FEWEST_MEMBERS..=MOST_MEMBERS).contains(&e.user_ids.len()));
+                self.line(e.seq, Cnt(0), e.at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_invited(&mut self, e: &MembersInvited) -> Held {
+        prop_assert_eq!(self.kind, Some(RoomKind::Group));
+        self.acted(e.by, self.settings.invite_by)?;
+        prop_assert!(!e.user_ids.is_empty());
+        for user in &e.user_ids {
+            prop_assert!(self.role(*user).is_err(), "{} was there already", user);
+            self.join(*user, Role::Member, e.seq);
+        }
+        prop_assert!(self.present.len() <= MOST_MEMBERS);
+        self.line(e.seq, e.cnt, e.at)?;
+        self.count(e.member_count, &e.sample)
+    }
+
+    fn add_role(&mut self, e: &RoleChanged) -> Held {
+        if e.role == Role::Owner {
+            prop_assert_eq!(self.heir.take(), Some(e.user_id), "the wrong heir");
+        }
+        let present = self.present.iter_mut().find(|present| present.user == e.user_id);
+        let present = present.ok_or_else(|| TestCaseError::fail("a role for nobody"))?;
+        present.role = e.role;
+        Ok(())
+    }
+
+    fn add_message(&mut self, e: &MessageSent) -> Held {
+        self.acted(e.author_id, Who::All)?;
+        for user in &e.mentions {
+            self.role(*user)?;
+        }
+        if let Some(reply) = &e.reply_to {
+            let author = self.present.iter().find(|present| present.user == e.author_id);
+            prop_assert!(author.is_some_and(|author| reply.seq >= author.joined_seq));
+            prop_assert!(reply.seq < e.seq);
+        }
+        self.item(true, e.seq, e.cnt, e.sent_at)?;
+        prop_assert_eq!(e.member_count as usize, self.present.len());
+        Ok(())
+    }
+
+    fn add_seat(&mut self, user: UserId, event: &SeatEvent) -> Held {
+        match event {
+            SeatEvent::ReadAdvanced(e) => {
+                prop_assert_eq!(e.read_cnt, self.cnt_at(e.read_seq));
+                prop_assert!(
+                    self.read.get(&user).is_none_or(|before| *before < e.read_seq),
+                    "read backwards"
+                );
+            }
+            SeatEvent::FloorRaised(e) => {
+                prop_assert_eq!(self.kind, Some(RoomKind::Direct));
+                prop_assert_eq!(e.floor_seq, self.last_seq().next());
+                prop_assert_eq!(e.floor_cnt, self.cnt_at(self.last_seq()));
+                let before = self.floors.insert(user, e.floor_seq);
+                prop_assert!(before.is_none_or(|before| before < e.floor_seq), "the floor fell");
+            }
+            SeatEvent::PreferencesSet(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Everything that must hold between two commands.
+    pub(crate) fn check(&mut self, world: &World) -> Held {
+        let room = &world.room;
+        prop_assert_eq!(self.heir, None, "an owner without an heir");
+        prop_assert_eq!(room.is_new(), self.kind.is_none());
+        prop_assert_eq!(room.last_seq(), self.last_seq());
+        prop_assert_eq!(room.last_cnt(), room.cnt_at(room.last_seq()));
+        for seq in (0..=self.last_seq().get() + 1).map(Seq) {
+            prop_assert_eq!(room.cnt_at(seq), self.cnt_at(seq));
+        }
+        self.check_members(world)?;
+        for (user, floor) in &self.floors {
+            prop_assert_eq!(world.seats[user].floor_seq(), *floor);
+        }
+        self.check_reading(world)
+    }
+
+    fn check_members(&self, world: &World) -> Held {
+        let members = world.room.members();
+        prop_assert_eq!(members.len(), self.present.len());
+        for present in &self.present {
+            let member = members.get(&present.user);
+            let member = member.ok_or_else(|| TestCaseError::fail("a member is missing"))?;
+            prop_assert_eq!((member.role, member.joined_seq), (present.role, present.joined_seq));
+            prop_assert_eq!(world.room.member(present.user), Ok(member));
+        }
+        let owners = members.values().filter(|member| member.role == Role::Owner).count();
+        match self.kind {
+            None => prop_assert!(members.is_empty()),
+            Some(RoomKind::Direct) => {
+                let ids: BTreeSet<UserId> = members.keys().copied().collect();
+                prop_assert_eq!(&ids, &self.opened_with, "a direct room keeps its members for ever");
+                prop_assert_eq!(owners, 0);
+                prop_assert!(!self.closed);
+            }
+            Some(RoomKind::Group) => {
+                prop_assert_eq!(
+                    self.closed,
+                    members.is_empty(),
+                    "closed when nobody is left, and only then"
+                );
+                prop_assert_eq!(owners, usize::from(!self.closed));
+            }
+        }
+        Ok(())
+    }
+
+    /// A read position is never past the newest item, never falls, and leaves as many unread as there are.
+    fn check_reading(&mut self, world: &World) -> Held {
+        for present in &self.present {
+            let user = present.user;
+            let marked = world.seats.get(&user).map_or(Seq(0), Seat::read_seq);
+            let known = world
+                .room
+                .read_seq(user)
+                .map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let read = marked.max(known);
+            prop_assert!(read <= self.last_seq(), "read past the newest item");
+            let before = self.read.insert(user, read);
+            prop_assert!(before.is_none_or(|before| before <= read), "a read position fell");
+            let unread = world.room.last_cnt().get() - world.room.cnt_at(read).get();
+            let after = self.items.iter().skip(read.get() as usize);
+            prop_assert_eq!(unread, after.filter(|item| item.counted).count() as u64);
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, seq: Seq, cnt: Cnt, at: Instant) -> Held {
+        self.item(false, seq, cnt, at)
+    }
+
+    fn item(&mut self, counted: bool, seq: Seq, cnt: Cnt, at: Instant) -> Held {
+        prop_assert_eq!(seq, self.last_seq().next(), "a hole or a double");
+        if let Some(last) = self.items.last() {
+            prop_assert!(last.at <= at, "sent_at fell");
+        }
+        self.items.push(Item { counted, at });
+        prop_assert_eq!(cnt, self.cnt_at(seq));
+        Ok(())
+    }
+
+    fn last_seq(&self) -> Seq {
+        Seq(self.items.len() as u64)
+    }
+
+    fn cnt_at(&self, seq: Seq) -> Cnt {
+        let up_to = self.items.iter().take(seq.get() as usize);
+        Cnt(up_to.filter(|item| item.counted).count() as u64)
+    }
+
+    fn join(&mut self, user: UserId, role: Role, joined_seq: Seq) {
+        self.present.push(Present { user, role, joined_seq });
+        self.present.sort_by_key(|present| (present.joined_seq, present.user));
+    }
+
+    fn role(&self, user: UserId) -> Result<Role, TestCaseError> {
+        let present = self.present.iter().find(|present| present.user == user);
+        let present = present.ok_or_else(|| TestCaseError::fail(format!("{user} is no member")))?;
+        Ok(present.role)
+    }
+
+    fn acted(&self, by: UserId, who: Who) -> Held {
+        let role = self.role(by)?;
+        prop_assert!(who == Who::All || role.is_admin(), "{} may not", by);
+        Ok(())
+    }
+
+    /// The oldest admin, else whoever joined first.
+    fn next_owner(&self) -> Option<UserId> {
+        let admin = self.present.iter().find(|present| present.role == Role::Admin);
+        admin.or(self.present.first()).map(|present| present.user)
+    }
+
+    fn count(&self, member_count: u32, sample: &[UserId]) -> Held {
+        let first: Vec<UserId> = self
+            .present
+            .iter()
+            .take(MEMBERS_SAMPLE)
+            .map(|present| present.user)
+            .collect();
+        prop_assert_eq!((member_count as usize, sample), (self.present.len(), first.as_slice()));
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! The names of this crate's metrics; labels come from closed sets, never from ids.
+
+use metrics::Unit;
+
+/// Rows written to the read model, by `table`.
+pub const ROWS_WRITTEN: &str = "cocotalk_read_model_rows_written_total";
+/// SQL statements executed by the embedded store, by `role`: `reader`, `writer`.
+pub const STATEMENTS: &str = "cocotalk_embedded_statements_total";
+/// Seconds that a transaction of the embedded store took, from its first statement until it was durable.
+pub const COMMIT_SECONDS: &str = "cocotalk_embedded_commit_seconds";
+/// Events committed together.
+pub const COMMIT_EVENTS: &str = "cocotalk_embedded_commit_events";
+/// Requests that wait for the writer of the embedded store.
+pub const QUEUE_DEPTH: &str = "cocotalk_embedded_queue_depth";
+/// Seconds for which the writer stood still so that a checkpoint could end.
+pub const CHECKPOINT_PAUSE_SECONDS: &str = "cocotalk_embedded_checkpoint_pause_seconds";
+/// Events of the log that a projection has not applied yet, by `projection`.
+pub const PROJECTION_LAG: &str = "cocotalk_projection_lag_events";
+/// Aggregates that wait because a projection could not take one of their events, by `projection`. Alert on it.
+pub const PARKED: &str = "cocotalk_projection_parked_aggregates";
+
+/// Tells the recorder what the numbers mean.
+pub fn describe() {
+    metrics::describe_counter!(ROWS_WRITTEN, Unit::Count, "Rows written to the read model");
+    metrics::describe_counter!(STATEMENTS, Unit::Count, "SQL statements executed");
+    metrics::describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "One transaction, until it was durable");
+    metrics::describe_histogram!(COMMIT_EVENTS, Unit::Count, "Events committed together");
+    metrics::describe_gauge!(QUEUE_DEPTH, Unit::Count, "Requests that wait for the writer");
+    metrics::describe_histogram!(CHECKPOINT_PAUSE_SECONDS, Unit::Seconds, "The writer stood still for a checkpoint");
+    metrics::describe_gauge!(PROJECTION_LAG, Unit::Count, "Events that a projection has not applied yet");
+    metrics::describe_gauge!(PARKED, Unit::Count, "Aggregates that wait behind an event a projection could not take");
+}

@@ -1,0 +1,3 @@
+//! What happened in a room since a version.
+
+pub mod list;

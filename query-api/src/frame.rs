@@ -1,0 +1,477 @@
+//! From events to frames, for `GET changes` and the live socket alike: both show the same frame for the same event.
+//!
+//! A frame is made once an event, not once a viewer. What differs between viewers is which of at most three renderings they
+//! get ([`Sight`]): nearly everybody the whole; who came after the answered message the same with only its place; who
+//! came after the item itself nothing but the room's new version, so that versions have no holes.
+
+use cocotalk_application::port::event_log::RecordedEvent;
+use cocotalk_application::position::Position;
+use cocotalk_application::sealing::Keys;
+use cocotalk_domain::event::AnyEvent;
+use cocotalk_domain::id::{RoomId, UserId};
+use cocotalk_domain::number::{Seq, Version};
+use cocotalk_domain::room::RoomEvent;
+use cocotalk_domain::room::RoomKind;
+use cocotalk_domain::room::event::{MessageSent, Opened};
+use cocotalk_domain::seat::SeatEvent;
+use cocotalk_domain::stream::StreamId;
+use cocotalk_domain::time::Instant;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::item::{Item, ReplyTo};
+use crate::words::{Kind, Role, Settings};
+
+/// Something that happened, as clients are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Frame {
+    /// Always `event`.
+    pub op: Op,
+    /// What happened.
+    pub r#type: Type,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    pub room_id: Option<RoomId>,
+    /// The number of the event in its room; absent for what is no event of the room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, nullable = false)]
+    pub version: Option<Version>,
+    /// Its place in the log, in the form of `X-Position`.
+    pub position: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Instant,
+    /// The rest, as `type` says.
+    pub data: Data,
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Something happened.
+    Event,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[schema(as = FrameType)]
+pub enum Type {
+    /// Somebody said something.
+    #[serde(rename = "message.sent")]
+    MessageSent,
+    /// A room began; told to its first members.
+    #[serde(rename = "room.created")]
+    RoomCreated,
+    /// Name, notice or settings changed, or something that is not for me.
+    #[serde(rename = "room.changed")]
+    RoomChanged,
+    /// Nobody is left.
+    #[serde(rename = "room.closed")]
+    RoomClosed,
+    /// People were let in.
+    #[serde(rename = "member.joined")]
+    MemberJoined,
+    /// Somebody left.
+    #[serde(rename = "member.left")]
+    MemberLeft,
+    /// Somebody has another role.
+    #[serde(rename = "member.role_changed")]
+    MemberRoleChanged,
+    /// Members have read further.
+    #[serde(rename = "read.advanced")]
+    ReadAdvanced,
+    /// I have read further on another device.
+    #[serde(rename = "unread.changed")]
+    UnreadChanged,
+    /// My own side of a room changed on another device.
+    #[serde(rename = "seat.changed")]
+    SeatChanged,
+}
+
+/// What a frame carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = FrameData)]
+pub enum Data {
+    /// `message.sent`: the item.
+    Item(Box<Item>),
+    /// `room.created`.
+    Created(Box<Created>),
+    /// `member.joined`, `member.left`, `member.role_changed`.
+    Members(Box<Members>),
+    /// `room.changed`: the name.
+    Name(Box<NameChange>),
+    /// `room.changed`: the notice.
+    Notice(Box<NoticeChange>),
+    /// `room.changed`: the settings.
+    Settings(SettingsChange),
+    /// `read.advanced`.
+    Reads(Reads),
+    /// `unread.changed`.
+    Unread(Unread),
+    /// `seat.changed`.
+    Seat(SeatChange),
+    /// `room.closed`; and any event of a room that is not for me.
+    Nothing(Nothing),
+}
+
+/// A room began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Created {
+    /// What kind of room.
+    pub kind: Kind,
+    /// Its name, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub name: Option<String>,
+    /// The owner of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    pub owner_id: Option<UserId>,
+    /// Its first members.
+    #[schema(value_type = Vec<uuid::Uuid>)]
+    pub user_ids: Vec<UserId>,
+    /// The first line of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub item: Option<Item>,
+}
+
+/// Something about members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Members {
+    /// Whom it is about.
+    #[schema(value_type = Vec<uuid::Uuid>)]
+    pub user_ids: Vec<UserId>,
+    /// Their role afterwards, where that changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub role: Option<Role>,
+    /// The line it added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub item: Option<Item>,
+}
+
+/// The room has another name, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NameChange {
+    /// The name afterwards; null if it has none.
+    pub name: Option<String>,
+    /// The line it added.
+    pub item: Item,
+}
+
+/// The room has another notice, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NoticeChange {
+    /// The notice afterwards; null if it has none.
+    pub notice: Option<String>,
+    /// The line it added.
+    pub item: Item,
+}
+
+/// The room's settings changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SettingsChanged)]
+pub struct SettingsChange {
+    /// The settings afterwards.
+    pub settings: Settings,
+}
+
+/// Members have read further.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Reads {
+    /// Who and up to which item. A position never falls: of two the higher counts.
+    pub reads: Vec<MemberRead>,
+}
+
+/// How far a member has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MemberRead {
+    /// Who.
+    #[schema(value_type = uuid::Uuid)]
+    pub user_id: UserId,
+    /// Up to which item.
+    #[schema(value_type = u64)]
+    pub read_seq: Seq,
+}
+
+/// How far I have read, and what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Unread {
+    /// Up to which item.
+    #[schema(value_type = u64)]
+    pub read_seq: Seq,
+    /// Messages of others after it.
+    pub unread_count: u64,
+}
+
+/// My own side of a room changed. Without `preferences` the room was left and is to be fetched anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SeatChange {
+    /// My settings for the room, where they changed; all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub preferences: Option<Preferences>,
+}
+
+/// One's own settings for a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PreferencesSet)]
+pub struct Preferences {
+    /// No pushes until then; null if it is not muted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub muted_until: Option<Instant>,
+    /// Whether it is on top of the list.
+    pub pinned: bool,
+    /// My own name for it; null if I gave it none.
+    pub alias: Option<String>,
+}
+
+/// No fields at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Nothing {}
+
+/// What a viewer sees of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// All of it.
+    Whole,
+    /// All but the message it answers.
+    WithoutAnswered,
+    /// Only that something happened.
+    Version,
+}
+
+/// An event in its renderings, each made when it is first needed.
+#[derive(Clone, Debug)]
+pub struct Told {
+    whole: Frame,
+    item_seq: Option<Seq>,
+    answered_seq: Option<Seq>,
+}
+
+impl Told {
+    /// Everything about the event.
+    pub const fn whole(&self) -> &Frame {
+        &self.whole
+    }
+
+    /// The item it is about; none for what has no place in the timeline. The beginning of a direct room stands at 1.
+    pub const fn item_seq(&self) -> Option<Seq> {
+        self.item_seq
+    }
+
+    /// What somebody sees whose first visible item is `first_seq`.
+    pub fn sight(&self, first_seq: Seq) -> Sight {
+        if self.item_seq.is_some_and(|seq| seq < first_seq) {
+            Sight::Version
+        } else if self.answered_seq.is_some_and(|seq| seq < first_seq) {
+            Sight::WithoutAnswered
+        } else {
+            Sight::Whole
+        }
+    }
+
+    /// The frame of one rendering.
+    pub fn render(&self, sight: Sight) -> Frame {
+        match sight {
+            Sight::Whole => self.whole.clone(),
+            Sight::WithoutAnswered => self.without_answered(),
+            Sight::Version => self.version_only(),
+        }
+    }
+
+    fn without_answered(&self) -> Frame {
+        let mut frame = self.whole.clone();
+        if let (Data::Item(item), Some(seq)) = (&mut frame.data, self.answered_seq) {
+            item.reply_to = Some(ReplyTo::unseen(seq));
+        }
+        frame
+    }
+
+    fn version_only(&self) -> Frame {
+        Frame {
+            r#type: Type::RoomChanged,
+            position: self.whole.position.clone(),
+            data: Data::Nothing(Nothing {}),
+            ..self.whole
+        }
+    }
+}
+
+/// The people whose keys [`frame_of`] needs for an event: fetch those of many events in one go.
+pub fn subjects_of(event: &RecordedEvent) -> impl Iterator<Item = UserId> + use<> {
+    let sealed = match &event.event {
+        Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) => {
+            [Some(&e.body), e.reply_to.as_ref().map(|answered| &answered.preview)]
+        }
+        Ok(AnyEvent::Seat(SeatEvent::PreferencesSet(e))) => [e.alias.as_ref(), None],
+        Ok(_) | Err(_) => [None, None],
+    };
+    sealed.map(|sealed| sealed.map(|sealed| sealed.subject)).into_iter().flatten()
+}
+
+/// The frame of an event of a room or a seat; none where nobody is told by a frame of this kind. An event of a room that
+/// cannot be read still is one frame: the room's version rises by one with every frame.
+pub fn frame_of(event: &RecordedEvent, keys: &Keys) -> Option<Told> {
+    match (&event.stream, &event.event) {
+        (StreamId::Room(room), Ok(AnyEvent::Room(e))) => Some(room_frame(event, *room, e, keys)),
+        (StreamId::Room(room), Ok(_) | Err(_)) => {
+            Some(Tell::room(event, *room, written_at(event)).as_is(Type::RoomChanged, Data::Nothing(Nothing {})))
+        }
+        (StreamId::Seat(room, _), Ok(AnyEvent::Seat(e))) => Some(seat_frame(event, *room, e, keys)),
+        (StreamId::Seat(..), Ok(_) | Err(_)) | (StreamId::Account(_) | StreamId::Claim(_), _) => None,
+    }
+}
+
+/// The frame that tells a room how far several members have read; `position` and `at` are those of the newest mark.
+pub fn read_advanced(room_id: RoomId, reads: Vec<MemberRead>, position: String, at: Instant) -> Frame {
+    Frame {
+        op: Op::Event,
+        r#type: Type::ReadAdvanced,
+        room_id: Some(room_id),
+        version: None,
+        position,
+        at,
+        data: Data::Reads(Reads { reads }),
+    }
+}
+
+fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, keys: &Keys) -> Told {
+    let tell = |at| Tell::room(event, room, at);
+    match what {
+        RoomEvent::MessageSent(e) => sent(&tell(e.sent_at), e, keys),
+        RoomEvent::Opened(e) => {
+            let data = Data::Created(Box::new(created(e)));
+            tell(e.at).about(e.seq.max(Seq(1)), Type::RoomCreated, data)
+        }
+        RoomEvent::MembersInvited(e) => {
+            let data = members(e.user_ids.clone(), None, Some(Item::invited(e)));
+            tell(e.at).about(e.seq, Type::MemberJoined, data)
+        }
+        RoomEvent::MemberLeft(e) => {
+            let data = members(vec![e.user_id], None, Some(Item::left(e)));
+            tell(e.at).about(e.seq, Type::MemberLeft, data)
+        }
+        RoomEvent::RoleChanged(e) => {
+            let data = members(vec![e.user_id], Some(e.role.into()), None);
+            tell(e.at).as_is(Type::MemberRoleChanged, data)
+        }
+        RoomEvent::Renamed(e) => {
+            let item = Item::renamed(e);
+            let name = item.name.clone();
+            tell(e.at).about(e.seq, Type::RoomChanged, Data::Name(Box::new(NameChange { name, item })))
+        }
+        RoomEvent::NoticeChanged(e) => {
+            let item = Item::notice(e);
+            let notice = item.name.clone();
+            let data = Data::Notice(Box::new(NoticeChange { notice, item }));
+            tell(e.at).about(e.seq, Type::RoomChanged, data)
+        }
+        RoomEvent::SettingsChanged(e) => {
+            let settings = e.settings.into();
+            tell(e.at).as_is(Type::RoomChanged, Data::Settings(SettingsChange { settings }))
+        }
+        RoomEvent::Closed(e) => tell(e.at).as_is(Type::RoomClosed, Data::Nothing(Nothing {})),
+    }
+}
+
+fn sent(tell: &Tell<'_>, message: &MessageSent, keys: &Keys) -> Told {
+    let answered = message.reply_to.as_ref();
+    let item = Item::sent(message, answered.map(|answered| ReplyTo::then(answered, keys)), keys);
+    let told = tell.about(message.seq, Type::MessageSent, Data::Item(Box::new(item)));
+    Told {
+        answered_seq: answered.map(|answered| answered.seq),
+        ..told
+    }
+}
+
+fn created(event: &Opened) -> Created {
+    Created {
+        kind: event.kind.into(),
+        name: event.name.as_ref().map(|name| name.as_str().to_owned()),
+        owner_id: (event.kind == RoomKind::Group).then_some(event.by),
+        user_ids: event.user_ids.clone(),
+        item: Item::opened(event),
+    }
+}
+
+fn members(user_ids: Vec<UserId>, role: Option<Role>, item: Option<Item>) -> Data {
+    Data::Members(Box::new(Members { user_ids, role, item }))
+}
+
+fn seat_frame(event: &RecordedEvent, room: RoomId, what: &SeatEvent, keys: &Keys) -> Told {
+    let tell = |at| Tell::seat(event, room, at);
+    match what {
+        SeatEvent::ReadAdvanced(e) => {
+            let reads = vec![MemberRead {
+                user_id: e.user_id,
+                read_seq: e.read_seq,
+            }];
+            tell(e.at).as_is(Type::ReadAdvanced, Data::Reads(Reads { reads }))
+        }
+        SeatEvent::FloorRaised(e) => tell(e.at).as_is(Type::SeatChanged, Data::Seat(SeatChange { preferences: None })),
+        SeatEvent::PreferencesSet(e) => {
+            let preferences = Some(Preferences {
+                muted_until: e.muted_until,
+                pinned: e.pinned_at.is_some(),
+                alias: e.alias.as_ref().and_then(|alias| keys.open(alias)),
+            });
+            tell(e.at).as_is(Type::SeatChanged, Data::Seat(SeatChange { preferences }))
+        }
+    }
+}
+
+/// When the log took an event that says nothing else.
+const fn written_at(event: &RecordedEvent) -> Instant {
+    Instant::from_millis(event.ts_us.div_euclid(1_000))
+}
+
+/// What all frames of an event have.
+struct Tell<'a> {
+    event: &'a RecordedEvent,
+    room: RoomId,
+    version: Option<Version>,
+    at: Instant,
+}
+
+impl<'a> Tell<'a> {
+    const fn room(event: &'a RecordedEvent, room: RoomId, at: Instant) -> Self {
+        let version = Some(Version(event.sequence));
+        Self { event, room, version, at }
+    }
+
+    const fn seat(event: &'a RecordedEvent, room: RoomId, at: Instant) -> Self {
+        let version = None;
+        Self { event, room, version, at }
+    }
+
+    /// A frame about an item.
+    fn about(&self, seq: Seq, r#type: Type, data: Data) -> Told {
+        Told {
+            item_seq: Some(seq),
+            ..self.as_is(r#type, data)
+        }
+    }
+
+    /// A frame about nothing in the timeline.
+    fn as_is(&self, r#type: Type, data: Data) -> Told {
+        Told {
+            whole: Frame {
+                op: Op::Event,
+                r#type,
+                room_id: Some(self.room),
+                version: self.version,
+                position: Position::at(self.event.slice, self.event.slice_pos).to_string(),
+                at: self.at,
+                data,
+            },
+            item_seq: None,
+            answered_seq: None,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `GET /v1/live`: what happens, as it happens.
+//!
+//! - `hub`: takes committed events in order and tells the sockets they are for; `tables` is the part behind its lock.
+//! - `window`: the newest events, for those who were away for a moment.
+//! - `rendered`: an event as text, encoded once for a whole room.
+//! - `socket`: one connection; `close` is why it ends, `client_frame` what it may say.
+//!
+//! Delivery is at most once on the wire, and nothing is lost: a frame carries its room's version, a hole is filled by
+//! `changes`, a reconnect by the cursor.
+
+mod client_frame;
+mod close;
+mod hub;
+mod metrics;
+mod rendered;
+mod settings;
+mod socket;
+mod tables;
+mod window;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::get;
+use axum::Router;
+use cocotalk_application::command_bus::Accepted;
+use cocotalk_application::use_case::mark_read::MarkRead;
+use cocotalk_application::use_case::send_message::SentAnswer;
+use cocotalk_domain::id::{CommandId, RoomId, UserId};
+use cocotalk_domain::number::Seq;
+use cocotalk_edge::auth::{Identity, TokenError};
+use cocotalk_edge::command::{Commands, Order};
+use cocotalk_edge::door::Door;
+use cocotalk_edge::message;
+use cocotalk_edge::problem::{Code, Problem};
+use cocotalk_edge::rate::Limiter;
+use serde::Serialize;
+use tokio_util::task::TaskTracker;
+
+use client_frame::Send;
+use close::Close;
+pub use hub::{Hub, HubPorts};
+use rendered::text;
+pub use settings::LiveSettings;
+use socket::Answer;
+
+/// Bytes that are read from a socket at once. Small: there are many sockets and most are silent.
+const READ_BUFFER_BYTES: usize = 2 * 1024;
+/// Bytes gathered before they are written. Allocated only by sockets that are told a lot.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// What sockets share.
+pub struct Live {
+    /// Who is told what.
+    pub hub: Arc<Hub>,
+    /// Carries out what clients ask for over their sockets.
+    pub commands: Arc<Commands>,
+    /// Who they are and what a request may hold.
+    pub door: Arc<Door>,
+    /// How many frames an account may send.
+    pub frames: Limiter<UserId>,
+    /// Owns the sockets' tasks.
+    pub tasks: TaskTracker,
+    /// Sockets that have not said hello yet.
+    pub handshakes: AtomicUsize,
+}
+
+/// The route of the live socket.
+pub fn router(live: Arc<Live>) -> Router {
+    Router::new().route("/v1/live", get(upgrade)).with_state(live)
+}
+
+async fn upgrade(
+    State(live): State<Arc<Live>>,
+    socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let socket = socket.map_err(|rejection| {
+        Problem::new(Code::UpgradeRequired).detail(rejection.body_text())
+    })?;
+    if live.hub.tables().len() >= live.hub.settings.max_sockets {
+        return Err(Problem::new(Code::Busy));
+    }
+    let frame_bytes = live.door.limits.frame_bytes;
+    let socket = socket
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(64 * WRITE_BUFFER_BYTES)
+        .max_message_size(frame_bytes)
+        .max_frame_size(frame_bytes);
+    let token = live.tasks.token();
+    Ok(socket.on_upgrade(move |socket| async move {
+        socket::serve(socket, live).await;
+        drop(token);
+    }))
+}
+
+/// A socket that has not said hello yet; counted while it lives.
+struct Handshake<'a>(&'a AtomicUsize);
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        ::metrics::gauge!(metrics::HANDSHAKES).set(before.saturating_sub(1) as f64);
+    }
+}
+
+impl Live {
+    fn handshake(&self) -> Result<Handshake<'_>, Close> {
+        let before = self.handshakes.fetch_add(1, Ordering::Relaxed);
+        let waiting = Handshake(&self.handshakes);
+        ::metrics::gauge!(metrics::HANDSHAKES).set((before + 1) as f64);
+        if before >= self.hub.settings.max_handshakes { Err(Close::Busy) } else { Ok(waiting) }
+    }
+
+    fn identify(&self, token: Option<&str>) -> Result<Identity, TokenError> {
+        self.door.tokens.verify(token.ok_or(TokenError::Invalid)?, self.door.clock.now())
+    }
+
+    fn is_expired(&self, identity: &Identity) -> bool {
+        identity.expires_at <= self.door.clock.now()
+    }
+
+    fn check_rate(&self, identity: &Identity) -> Result<(), Problem> {
+        self.frames.check(&identity.user_id).map(drop).map_err(Problem::from)
+    }
+
+    /// Says what a client sends, and answers it with `ack` or `problem`.
+    async fn send(&self, identity: Identity, send: Send) -> Answer {
+        let key = send.idempotency_key;
+        let order = Order { identity, command_id: key, traceparent: None };
+        match message::send(&self.commands, order, send.room_id, &send.message).await {
+            Ok(accepted) => Answer { frame: Some(ack_frame(key, &accepted)), strike: false },
+            // A refusal is an answer like any other; only what cannot be understood counts against a client.
+            Err(problem) => Answer { frame: Some(problem_frame(Some(key), problem)), strike: false },
+        }
+    }
+
+    /// Carries out read marks; what is refused is told, one by one.
+    async fn mark_read(&self, identity: Identity, marks: HashMap<RoomId, u64>) -> Answer {
+        let mut refused = None;
+        for (room_id, seq) in marks {
+            if let Err(problem) = self.mark_one(identity, room_id, seq).await {
+                refused = Some(problem_frame(None, problem));
+            }
+        }
+        Answer { frame: refused, strike: false }
+    }
+
+    async fn mark_one(&self, identity: Identity, room_id: RoomId, seq: u64) -> Result<Accepted, Problem> {
+        let command_id = CommandId(self.commands.clock.new_id());
+        let order = Order { identity, command_id, traceparent: None };
+        let at = self.commands.clock.now();
+        let key = self.commands.data_key(identity.user_id).await?;
+        let request_mac = key.request_mac(command_id.0.as_bytes());
+        let use_case = MarkRead { room_id, by: identity.user_id, seq: Seq(seq), at };
+        self.commands.execute(order, request_mac, use_case).await
+    }
+}
+
+#[derive(Serialize)]
+struct Ack<'a> {
+    op: &'static str,
+    idempotency_key: CommandId,
+    #[serde(flatten)]
+    sent: Option<SentAnswer>,
+    position: &'a str,
+    replayed: bool,
+}
+
+/// What a client is told whose message was taken: what it would have got over HTTP.
+fn ack_frame(key: CommandId, accepted: &Accepted) -> Utf8Bytes {
+    let sent = serde_json::from_str(accepted.answer.body.get()).ok();
+    let (position, replayed) = (&accepted.position.to_string(), accepted.replayed);
+    text(&Ack { op: "ack", idempotency_key: key, sent, position, replayed })
+}
+
+#[derive(Serialize)]
+struct ProblemFrame<'a, P: Serialize> {
+    op: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<CommandId>,
+    problem: &'a P,
+}
+
+/// What is wrong, as a frame.
+fn problem_frame(key: Option<CommandId>, problem: Problem) -> Utf8Bytes {
+    let details = problem.into_details(None);
+    text(&ProblemFrame { op: "problem", idempotency_key: key, problem: &details })
+}
+
+/// The key in a frame that is not understood, so that its sender knows which one it was.
+fn key_of(frame: &str) -> Option<CommandId> {
+    #[derive(serde::Deserialize)]
+    struct Keyed {
+        idempotency_key: CommandId,
+    }
+    serde_json::from_str::<Keyed>(frame).ok().map(|keyed| keyed.idempotency_key)
+}
+
+/// Asks a client to come back after a moment, each after another one.
+fn reconnect_frame() -> Utf8Bytes {
+    #[derive(Serialize)]
+    struct Reconnect {
+        op: &'static str,
+        after_ms: u64,
+    }
+    let after_ms = rand::random_range(500..5_000);
+    text(&Reconnect { op: "reconnect", after_ms })
+}

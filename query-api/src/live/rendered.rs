@@ -1,0 +1,97 @@
+//! An event's frames as text, encoded once however many sockets they go to.
+
+use std::sync::OnceLock;
+
+use axum::extract::ws::Utf8Bytes;
+use cocotalk_application::port::event_log::RecordedEvent;
+use cocotalk_application::position::Position;
+use cocotalk_application::sealing::Keys;
+use cocotalk_domain::id::RoomId;
+use cocotalk_domain::number::Seq;
+use cocotalk_domain::seat::event::ReadAdvanced;
+use serde::Serialize;
+
+use crate::frame::{MemberRead, Sight, Told, frame_of, read_advanced};
+
+/// The renderings of one event.
+pub(super) struct Rendered {
+    told: Told,
+    /// For whoever may see all of it.
+    pub(super) whole: Utf8Bytes,
+    without_answered: OnceLock<Utf8Bytes>,
+    version_only: OnceLock<Utf8Bytes>,
+    /// For the person's own other sessions, where they are told something of their own.
+    pub(super) private: Option<Utf8Bytes>,
+    /// Whether the room is small enough to be told who has read how far.
+    pub(super) tells_reads: bool,
+}
+
+/// Any frame as text.
+pub(super) fn text(frame: &impl Serialize) -> Utf8Bytes {
+    serde_json::to_string(frame).expect("frames are plain data").into()
+}
+
+impl Rendered {
+    /// The renderings of an event; none where nobody is told.
+    pub(super) fn new(event: &RecordedEvent, keys: &Keys) -> Option<Self> {
+        let told = frame_of(event, keys)?;
+        let whole = text(told.whole());
+        let (without_answered, version_only) = (OnceLock::new(), OnceLock::new());
+        Some(Self {
+            told,
+            whole,
+            without_answered,
+            version_only,
+            private: None,
+            tells_reads: false,
+        })
+    }
+
+    /// The frame for somebody whose first visible item is `first_seq`.
+    pub(super) fn for_viewer(&self, first_seq: Seq) -> Utf8Bytes {
+        let render = |sight| text(&self.told.render(sight));
+        match self.told.sight(first_seq) {
+            Sight::Whole => self.whole.clone(),
+            Sight::WithoutAnswered => self
+                .without_answered
+                .get_or_init(|| render(Sight::WithoutAnswered))
+                .clone(),
+            Sight::Version => self.version_only.get_or_init(|| render(Sight::Version)).clone(),
+        }
+    }
+
+    /// The whole frame, if that is what somebody sees whose first visible item is `first_seq`.
+    pub(super) fn whole_for(&self, first_seq: Seq) -> Option<Utf8Bytes> {
+        (self.told.sight(first_seq) == Sight::Whole).then(|| self.whole.clone())
+    }
+
+    /// The item it is about, if it is about one.
+    pub(super) const fn item_seq(&self) -> Option<Seq> {
+        self.told.item_seq()
+    }
+}
+
+/// The read marks of one room in one commit: told as one frame.
+#[derive(Default)]
+pub(super) struct ReadsOfRoom {
+    reads: Vec<MemberRead>,
+    last: Option<(Position, cocotalk_domain::time::Instant)>,
+}
+
+impl ReadsOfRoom {
+    pub(super) fn add(&mut self, mark: &ReadAdvanced, event: &RecordedEvent) {
+        self.last = Some((Position::at(event.slice, event.slice_pos), mark.at));
+        match self.reads.iter_mut().find(|read| read.user_id == mark.user_id) {
+            Some(read) => read.read_seq = read.read_seq.max(mark.read_seq),
+            None => self.reads.push(MemberRead {
+                user_id: mark.user_id,
+                read_seq: mark.read_seq,
+            }),
+        }
+    }
+
+    pub(super) fn into_frame(self, room: RoomId) -> Option<Utf8Bytes> {
+        let (position, at) = self.last?;
+        Some(text(&read_advanced(room, self.reads, position.to_string(), at)))
+    }
+}

@@ -1,0 +1,391 @@
+//! Who is connected and what they are told: the part of the hub behind one lock, all of it in memory and quick.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use axum::extract::ws::Utf8Bytes;
+use cocotalk_application::port::event_log::RecordedEvent;
+use cocotalk_application::position::Cursor;
+use cocotalk_application::row::UserRoomRow;
+use cocotalk_domain::event::AnyEvent;
+use cocotalk_domain::id::{RoomId, SessionId, UserId};
+use cocotalk_domain::number::Seq;
+use cocotalk_domain::room::RoomEvent;
+use cocotalk_domain::seat::SeatEvent;
+use tokio::sync::mpsc;
+
+use super::rendered::Rendered;
+use super::window::{Membership, Window, membership, room_of};
+
+/// A connection of this process.
+pub(super) type SocketId = u64;
+
+/// What the hub hands to a socket.
+#[derive(Clone, Debug)]
+pub(super) enum Outgoing {
+    /// Frames of one room, in order.
+    Frames(Arc<[Utf8Bytes]>),
+    /// One frame.
+    Frame(Utf8Bytes),
+    /// The heartbeat.
+    Heartbeat(Utf8Bytes),
+    /// The server goes away: come back after a moment.
+    Reconnect,
+}
+
+/// A connected session.
+struct Socket {
+    user: UserId,
+    session: SessionId,
+    outbox: mpsc::Sender<Outgoing>,
+    rooms: Vec<RoomId>,
+}
+
+/// A socket in a room.
+struct Seat {
+    socket: SocketId,
+    user: UserId,
+    first_seq: Seq,
+}
+
+/// What a socket is told when it joins.
+pub(super) struct Admission {
+    /// Who it is known as from now on.
+    pub(super) id: SocketId,
+    /// How far everything was told when it joined: what comes later comes through its outbox.
+    pub(super) now: Cursor,
+    /// What it missed, in order per room.
+    pub(super) missed: Vec<Arc<RecordedEvent>>,
+    /// The first visible item of each of its rooms.
+    pub(super) first_seqs: HashMap<RoomId, Seq>,
+}
+
+/// The routing tables.
+pub(super) struct Tables {
+    pub(super) window: Window,
+    sockets: HashMap<SocketId, Socket>,
+    users: HashMap<UserId, Vec<SocketId>>,
+    rooms: HashMap<RoomId, Vec<Seat>>,
+    next_id: SocketId,
+}
+
+impl Tables {
+    pub(super) fn new(window: Window) -> Self {
+        Self {
+            window,
+            sockets: HashMap::new(),
+            users: HashMap::new(),
+            rooms: HashMap::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Number of sockets.
+    pub(super) fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Lets a socket in. `rows` are the person's rooms as they were at some moment after `read_at` and before now; what the
+    /// window tells of joins and leaves since then is taken into account. `since` is where its replay begins.
+    pub(super) fn admit(
+        &mut self,
+        user: UserId,
+        session: SessionId,
+        outbox: mpsc::Sender<Outgoing>,
+        rows: &[UserRoomRow],
+        read_at: &Cursor,
+        since: &Cursor,
+    ) -> Admission {
+        let mut first_seqs: HashMap<RoomId, Seq> = rows.iter().map(|row| (row.room_id, row.first_seq())).collect();
+        let rooms_then: HashSet<RoomId> = first_seqs.keys().copied().collect();
+        for event in self.window.missed(read_at, user, &rooms_then) {
+            match membership(&event) {
+                Some(Membership::Joined(room, users)) if users.contains(&user) => {
+                    first_seqs.insert(room, joined_seq(&event));
+                }
+                Some(Membership::Left(room, left)) if left == user => drop(first_seqs.remove(&room)),
+                Some(_) | None => {}
+            }
+        }
+        let rooms_now = first_seqs.keys().copied().collect();
+        let missed = self.window.missed(since, user, &rooms_now);
+        let id = self.next_id;
+        self.next_id += 1;
+        for (room, first_seq) in &first_seqs {
+            self.rooms.entry(*room).or_default().push(Seat {
+                socket: id,
+                user,
+                first_seq: *first_seq,
+            });
+        }
+        self.users.entry(user).or_default().push(id);
+        let mut rooms: Vec<RoomId> = rooms_now.into_iter().collect();
+        rooms.shrink_to_fit();
+        self.sockets.insert(
+            id,
+            Socket {
+                user,
+                session,
+                outbox,
+                rooms,
+            },
+        );
+        Admission {
+            id,
+            now: self.window.cursor(),
+            missed,
+            first_seqs,
+        }
+    }
+
+    /// Lets a socket go.
+    pub(super) fn remove(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.remove(&id) else { return };
+        for room in socket.rooms {
+            self.take_seats(room, |seat| seat.socket == id);
+        }
+        if let Some(ids) = self.users.get_mut(&socket.user) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.users.remove(&socket.user);
+            }
+        }
+    }
+
+    /// Whether the socket is in the room.
+    pub(super) fn is_in(&self, id: SocketId, room: RoomId) -> bool {
+        self.rooms
+            .get(&room)
+            .is_some_and(|seats| seats.iter().any(|seat| seat.socket == id))
+    }
+
+    /// Whether anybody here is told of the event.
+    pub(super) fn wants(&self, event: &RecordedEvent) -> bool {
+        let in_room = room_of(event).is_some_and(|room| self.rooms.contains_key(&room));
+        in_room
+            || matches!(membership(event), Some(Membership::Joined(_, users))
+                if users.iter().any(|user| self.users.contains_key(user)))
+    }
+
+    /// Whether the person has a socket of another session than this one.
+    pub(super) fn has_other_sessions(&self, user: UserId, session: Option<SessionId>) -> bool {
+        let ids = self.users.get(&user).into_iter().flatten();
+        ids.filter_map(|id| self.sockets.get(id))
+            .any(|socket| Some(socket.session) != session)
+    }
+
+    /// Takes events in and tells everybody, as one step: whoever joins before it is told of them, whoever joins after it
+    /// has them behind their cursor. `rendered[i]` is there wherever `wants(events[i])`.
+    pub(super) fn tell(&mut self, events: &[Arc<RecordedEvent>], rendered: &[Option<Rendered>]) {
+        let mut by_room: Vec<(RoomId, Vec<usize>)> = Vec::new();
+        let mut index_of: HashMap<RoomId, usize> = HashMap::new();
+        for (i, event) in events.iter().enumerate() {
+            if !self.window.push(Arc::clone(event)) {
+                continue;
+            }
+            if let (Some(room), Some(_)) = (room_of(event), &rendered[i]) {
+                let at = *index_of.entry(room).or_insert_with(|| {
+                    by_room.push((room, Vec::new()));
+                    by_room.len() - 1
+                });
+                by_room[at].1.push(i);
+            }
+        }
+        let mut slow = Vec::new();
+        for (room, indices) in by_room {
+            match self.one_for_all(room, &indices, events, rendered) {
+                Some(frames) => self.send_to_room(room, &Outgoing::Frames(frames), &mut slow),
+                None => self.tell_one_by_one(room, &indices, events, rendered, &mut slow),
+            }
+        }
+        self.cut(slow);
+    }
+
+    /// The frames of a room, if everybody in it sees the same ones.
+    fn one_for_all(
+        &self,
+        room: RoomId,
+        indices: &[usize],
+        events: &[Arc<RecordedEvent>],
+        rendered: &[Option<Rendered>],
+    ) -> Option<Arc<[Utf8Bytes]>> {
+        let last_to_come = self.rooms.get(&room)?.iter().map(|seat| seat.first_seq).max()?;
+        let whole = |i: &usize| {
+            let is_message = matches!(events[*i].event, Ok(AnyEvent::Room(RoomEvent::MessageSent(_))));
+            rendered[*i].as_ref().filter(|_| is_message)?.whole_for(last_to_come)
+        };
+        indices.iter().map(whole).collect()
+    }
+
+    fn tell_one_by_one(
+        &mut self,
+        room: RoomId,
+        indices: &[usize],
+        events: &[Arc<RecordedEvent>],
+        rendered: &[Option<Rendered>],
+        slow: &mut Vec<SocketId>,
+    ) {
+        let mut reads = super::rendered::ReadsOfRoom::default();
+        for &i in indices {
+            let (event, Some(rendered)) = (&events[i], &rendered[i]) else {
+                continue;
+            };
+            match &event.event {
+                Ok(AnyEvent::Seat(seat)) => self.tell_seat(room, event, seat, rendered, &mut reads, slow),
+                Ok(_) | Err(_) => self.tell_room(room, event, rendered, slow),
+            }
+        }
+        if let Some(frame) = reads.into_frame(room) {
+            self.send_to_room(room, &Outgoing::Frame(frame), slow);
+        }
+    }
+
+    fn tell_room(&mut self, room: RoomId, event: &RecordedEvent, rendered: &Rendered, slow: &mut Vec<SocketId>) {
+        if let Some(Membership::Joined(_, users)) = membership(event) {
+            let first_seq = joined_seq(event);
+            users.iter().for_each(|user| self.take_seat(room, *user, first_seq));
+        }
+        for seat in self.rooms.get(&room).into_iter().flatten() {
+            self.send(seat.socket, Outgoing::Frame(rendered.for_viewer(seat.first_seq)), slow);
+        }
+        if let Some(Membership::Left(_, user)) = membership(event) {
+            self.take_seats(room, |seat| seat.user == user);
+            for id in self.users.get(&user).into_iter().flatten() {
+                if let Some(socket) = self.sockets.get_mut(id) {
+                    socket.rooms.retain(|other| *other != room);
+                }
+            }
+        }
+    }
+
+    fn tell_seat(
+        &mut self,
+        room: RoomId,
+        event: &RecordedEvent,
+        seat: &SeatEvent,
+        rendered: &Rendered,
+        reads: &mut super::rendered::ReadsOfRoom,
+        slow: &mut Vec<SocketId>,
+    ) {
+        let (user, private) = match seat {
+            SeatEvent::ReadAdvanced(e) => {
+                if rendered.tells_reads {
+                    reads.add(e, event);
+                }
+                (e.user_id, rendered.private.clone())
+            }
+            SeatEvent::FloorRaised(e) => {
+                let seats = self
+                    .rooms
+                    .get_mut(&room)
+                    .into_iter()
+                    .flatten()
+                    .filter(|seat| seat.user == e.user_id);
+                seats.for_each(|seat| seat.first_seq = seat.first_seq.max(e.floor_seq));
+                (e.user_id, Some(rendered.whole.clone()))
+            }
+            SeatEvent::PreferencesSet(e) => (e.user_id, Some(rendered.whole.clone())),
+        };
+        let Some(frame) = private else { return };
+        let origin = event.metadata.session_id.as_deref();
+        for id in self.users.get(&user).into_iter().flatten() {
+            let own = self
+                .sockets
+                .get(id)
+                .is_some_and(|socket| Some(socket.session.to_string().as_str()) == origin);
+            if !own {
+                self.send(*id, Outgoing::Frame(frame.clone()), slow);
+            }
+        }
+    }
+
+    /// Tells everybody else in a room that somebody is typing.
+    pub(super) fn tell_typing(&mut self, room: RoomId, user: UserId, frame: &Utf8Bytes) {
+        let mut slow = Vec::new();
+        for seat in self
+            .rooms
+            .get(&room)
+            .into_iter()
+            .flatten()
+            .filter(|seat| seat.user != user)
+        {
+            self.send(seat.socket, Outgoing::Frame(frame.clone()), &mut slow);
+        }
+        self.cut(slow);
+    }
+
+    /// Sends the heartbeat to every socket whose turn it is: the `turn`-th of `turns` equal parts.
+    pub(super) fn heartbeat(&mut self, frame: &Utf8Bytes, turn: u64, turns: u64) {
+        let mut slow = Vec::new();
+        for id in self.sockets.keys().filter(|id| **id % turns == turn) {
+            self.send(*id, Outgoing::Heartbeat(frame.clone()), &mut slow);
+        }
+        self.cut(slow);
+    }
+
+    /// Tells every socket to come back later.
+    pub(super) fn say_goodbye(&mut self) {
+        let mut slow = Vec::new();
+        for id in self.sockets.keys() {
+            self.send(*id, Outgoing::Reconnect, &mut slow);
+        }
+        self.cut(slow);
+    }
+
+    fn send_to_room(&self, room: RoomId, what: &Outgoing, slow: &mut Vec<SocketId>) {
+        for seat in self.rooms.get(&room).into_iter().flatten() {
+            self.send(seat.socket, what.clone(), slow);
+        }
+    }
+
+    fn send(&self, id: SocketId, what: Outgoing, slow: &mut Vec<SocketId>) {
+        if let Some(socket) = self.sockets.get(&id)
+            && socket.outbox.try_send(what).is_err()
+        {
+            slow.push(id);
+        }
+    }
+
+    /// Whoever cannot keep up is let go; with its outbox gone the socket closes, and its client may resume.
+    fn cut(&mut self, slow: Vec<SocketId>) {
+        for id in slow {
+            metrics::counter!(super::metrics::CUT).increment(1);
+            self.remove(id);
+        }
+    }
+
+    fn take_seat(&mut self, room: RoomId, user: UserId, first_seq: Seq) {
+        for id in self.users.get(&user).into_iter().flatten() {
+            let seats = self.rooms.entry(room).or_default();
+            if let Some(seat) = seats.iter_mut().find(|seat| seat.socket == *id) {
+                seat.first_seq = first_seq;
+                continue;
+            }
+            seats.push(Seat {
+                socket: *id,
+                user,
+                first_seq,
+            });
+            if let Some(socket) = self.sockets.get_mut(id) {
+                socket.rooms.push(room);
+            }
+        }
+    }
+
+    fn take_seats(&mut self, room: RoomId, gone: impl Fn(&Seat) -> bool) {
+        if let Some(seats) = self.rooms.get_mut(&room) {
+            seats.retain(|seat| !gone(seat));
+            if seats.is_empty() {
+                self.rooms.remove(&room);
+            }
+        }
+    }
+}
+
+/// The first visible item of those whom a joining event names.
+pub(super) fn joined_seq(event: &RecordedEvent) -> Seq {
+    match &event.event {
+        Ok(AnyEvent::Room(RoomEvent::MembersInvited(e))) => e.seq,
+        Ok(_) | Err(_) => Seq(1),
+    }
+}

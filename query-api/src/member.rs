@@ -1,0 +1,3 @@
+//! The members of a room.
+
+pub mod list;

@@ -1,0 +1,3 @@
+//! The timeline of a room.
+
+pub mod list;

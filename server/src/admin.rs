@@ -1,0 +1,66 @@
+//! The admin port: is it alive, is it ready, what does it measure. Never public.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use cocotalk_infra::telemetry::Metrics;
+use serde::Serialize;
+use tokio::sync::watch;
+
+/// Whether the process can do its work, and what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Whether it can.
+    pub ready: bool,
+    /// Each dependency and its state.
+    pub dependencies: Vec<Dependency>,
+}
+
+/// One dependency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dependency {
+    /// Which.
+    pub name: &'static str,
+    /// `ok`, or what is wrong and what to do.
+    pub state: String,
+}
+
+impl Readiness {
+    /// Not yet: one dependency is in this state.
+    pub fn waiting(name: &'static str, state: impl Into<String>) -> Self {
+        Self { ready: false, dependencies: vec![Dependency { name, state: state.into() }] }
+    }
+}
+
+/// Asks the dependencies at the moment it is asked.
+pub type Probe = Arc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync>;
+
+#[derive(Clone)]
+struct AdminState {
+    metrics: Metrics,
+    readiness: watch::Receiver<Probe>,
+}
+
+/// `/livez`, `/readyz`, `/metrics`.
+pub fn router(metrics: Metrics, readiness: watch::Receiver<Probe>) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(render))
+        .with_state(AdminState { metrics, readiness })
+}
+
+async fn readyz(State(state): State<AdminState>) -> Response {
+    let probe = Arc::clone(&state.readiness.borrow());
+    let readiness = probe().await;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness)).into_response()
+}
+
+async fn render(State(state): State<AdminState>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render()).into_response()
+}

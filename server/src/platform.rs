@@ -1,0 +1,143 @@
+//! The platform on its ports: sealing, bus, hub, and the routers of both doors as one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use cocotalk_application::command_bus::LaneBus;
+use cocotalk_application::sealing::Sealing;
+use cocotalk_command_api::{CommandState, DevAccounts};
+use cocotalk_domain::id::UserId;
+use cocotalk_edge::auth::Tokens;
+use cocotalk_edge::command::Commands;
+use cocotalk_edge::door::Door;
+use cocotalk_edge::layers::{EdgeLayer, around};
+use cocotalk_edge::rate::Limiter;
+use cocotalk_infra::open::Ports;
+use cocotalk_query_api::QueryState;
+use cocotalk_query_api::live::{Hub, HubPorts, Live};
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::admin::{Dependency, Probe, Readiness};
+use crate::assets;
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+
+/// Everything that serves, put together.
+pub struct Platform {
+    ports: Ports,
+    layer: EdgeLayer,
+    commands: CommandState,
+    queries: QueryState,
+    live: Arc<Live>,
+}
+
+impl Platform {
+    /// Puts it together and starts what runs by itself.
+    pub async fn start(
+        config: &Config,
+        listener: SocketAddr,
+        ports: Ports,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<Self> {
+        cocotalk_application::metrics::describe();
+        let sealing = Arc::new(Sealing::new(Arc::clone(&ports.keys)));
+        let limits = Arc::new(config.limits.limits.clone());
+        let token_secret = ports.keys.secret("access-tokens").await.context("no key of access tokens")?;
+        let pepper = ports.keys.secret("claims").await.context("no secret of claims")?;
+        let tokens = Arc::new(Tokens::new(*token_secret, Duration::from_secs(config.auth.dev_token_ttl_s)));
+        let door = |rate: Limiter<UserId>| {
+            Arc::new(Door {
+                clock: Arc::clone(&ports.clock),
+                limits: Arc::clone(&limits),
+                tokens: Arc::clone(&tokens),
+                rate,
+                trusted_proxies: config.http.trusted_proxies.clone().into(),
+            })
+        };
+        let rates = config.limits.rate;
+        let (command_door, query_door) =
+            (door(Limiter::per_minute(rates.commands_per_minute)), door(Limiter::per_minute(rates.queries_per_minute)));
+        let bus =
+            LaneBus::start(Arc::clone(&ports.log), config.bus.clone(), &lifecycle.engine, &lifecycle.engine_stop);
+        let commands = Arc::new(Commands {
+            bus: Arc::new(bus),
+            sealing: Arc::clone(&sealing),
+            clock: Arc::clone(&ports.clock),
+            limits: Arc::clone(&limits),
+        });
+        let hub_ports = HubPorts {
+            log: Arc::clone(&ports.log),
+            feed: Arc::clone(&ports.feed),
+            ephemeral: Arc::clone(&ports.ephemeral),
+            reads: Arc::clone(&ports.reads),
+            sealing: Arc::clone(&sealing),
+            clock: Arc::clone(&ports.clock),
+        };
+        let (hub, feed) = Hub::open(hub_ports, config.live.clone()).await.context("the live feed did not start")?;
+        lifecycle.tasks.spawn(Arc::clone(&hub).run(feed, lifecycle.soft.clone()));
+        let live = Arc::new(Live {
+            hub,
+            commands: Arc::clone(&commands),
+            door: Arc::clone(&query_door),
+            frames: Limiter::per_minute(rates.frames_per_minute),
+            tasks: lifecycle.tasks.clone(),
+            handshakes: AtomicUsize::new(0),
+        });
+        let dev_accounts = listener
+            .ip()
+            .is_loopback()
+            .then(|| Arc::new(DevAccounts { pepper: *pepper, tokens }));
+        let queries =
+            QueryState::new(query_door, Arc::clone(&ports.reads), Arc::clone(&ports.log), sealing, rates);
+        Ok(Self {
+            layer: EdgeLayer::new(&config.http),
+            commands: CommandState { door: command_door, commands, dev_accounts },
+            queries,
+            live,
+            ports,
+        })
+    }
+
+    /// Everything that is served to clients.
+    pub fn router(&self) -> Router {
+        let routes = Router::new()
+            .merge(cocotalk_command_api::router(self.commands.clone()))
+            .merge(cocotalk_query_api::router(self.queries.clone()))
+            .merge(cocotalk_query_api::live::router(Arc::clone(&self.live)))
+            .merge(SwaggerUi::new("/docs").url("/v1/openapi.json", openapi()))
+            .merge(assets::router());
+        around(routes, self.layer.clone())
+    }
+
+    /// Asks the log for its heads: what answers that can be read.
+    pub fn probe(&self) -> Probe {
+        let log = Arc::clone(&self.ports.log);
+        Arc::new(move || {
+            let log = Arc::clone(&log);
+            Box::pin(async move {
+                match log.heads().await {
+                    Ok(_) => Readiness {
+                        ready: true,
+                        dependencies: vec![Dependency { name: "store", state: "ok".to_owned() }],
+                    },
+                    Err(error) => Readiness::waiting("store", cocotalk_application::error::chain(&error)),
+                }
+            })
+        })
+    }
+
+    /// Fills an empty store with people, rooms and messages, and says who can sign in.
+    pub async fn fill_with_demo(&self, _say: impl Fn(&str)) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// What can be asked over HTTP, commands and queries together.
+pub fn openapi() -> OpenApi {
+    cocotalk_command_api::openapi().merge_from(cocotalk_query_api::openapi())
+}
