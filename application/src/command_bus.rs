@@ -189,12 +189,7 @@ pub struct LaneBus {
 
 impl LaneBus {
     /// Starts the lanes as tasks of `tasks`. They end when what waits is done, after `stop` or when the bus is dropped.
-    pub fn start(
-        log: Arc<dyn EventLog>,
-        settings: BusSettings,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Self {
+    pub fn start(log: Arc<dyn EventLog>, settings: BusSettings, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
         let context = Arc::new(Context {
             log,
             directory: Directory::default(),

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
+use cocotalk_domain::claim::Claim;
+use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::UserId;
-use cocotalk_domain::stream::StreamId;
+use cocotalk_domain::stream::{ClaimId, StreamId};
 use lru::LruCache;
 
 use crate::error::StoreError;
@@ -26,6 +28,17 @@ impl Default for Directory {
             known: Mutex::new(LruCache::new(capacity)),
         }
     }
+}
+
+/// Whose a claimed name is, if it is anybody's.
+pub async fn owner(log: &dyn LogReader, claim: ClaimId) -> Result<Option<UserId>, StoreError> {
+    let mut state = Claim::default();
+    for recorded in log.load(&StreamId::Claim(claim), 0).await? {
+        if let AnyEvent::Claim(event) = recorded.event? {
+            state.evolve(&event);
+        }
+    }
+    Ok(state.owner())
 }
 
 impl Directory {

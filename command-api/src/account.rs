@@ -1,3 +1,4 @@
 //! Commands to accounts.
 
 pub(crate) mod create_dev;
+pub(crate) mod sign_in_dev;

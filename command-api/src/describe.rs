@@ -42,6 +42,7 @@ pub(crate) struct MessageSent {
 #[openapi(
     paths(
         crate::account::create_dev::create_dev,
+        crate::account::sign_in_dev::sign_in_dev,
         crate::room::change::change,
         crate::room::invite::invite,
         crate::room::leave::leave,
@@ -55,8 +56,10 @@ pub(crate) struct MessageSent {
 )]
 pub(crate) struct Api;
 
-/// The path of the one command that asks for no token.
-const OPEN_TO_ALL: &str = "/v1/dev/accounts";
+/// Where no token is asked for.
+const OPEN_TO_ALL: &str = "/v1/dev/";
+/// The one thing here that is no command: it writes nothing to the log.
+const SIGN_IN: &str = "/v1/dev/sessions";
 /// The name of the security scheme.
 const BEARER: &str = "bearer";
 /// What every command may answer, besides its own.
@@ -89,13 +92,19 @@ impl Modify for Commands {
         for (path, item) in &mut openapi.paths.paths {
             let operations = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
-                describe(operation, path != OPEN_TO_ALL);
+                describe(operation);
+                if path != SIGN_IN {
+                    describe_command(operation);
+                }
+                if !path.starts_with(OPEN_TO_ALL) {
+                    describe_authentication(operation);
+                }
             }
         }
     }
 }
 
-fn describe(operation: &mut Operation, is_authenticated: bool) {
+fn describe_command(operation: &mut Operation) {
     operation
         .parameters
         .get_or_insert_default()
@@ -107,22 +116,26 @@ fn describe(operation: &mut Operation, is_authenticated: bool) {
             add_headers(response);
         }
     }
+}
+
+fn describe(operation: &mut Operation) {
     let answers = &mut operation.responses.responses;
     for (status, codes) in COMMON {
         answers
             .entry(status.to_owned())
             .or_insert_with(|| problem(codes).into());
     }
-    if is_authenticated {
-        answers.insert(
-            "401".to_owned(),
-            problem("`unauthenticated`, `invalid_token`, `expired_token`").into(),
-        );
-        operation
-            .security
-            .get_or_insert_default()
-            .push(SecurityRequirement::new(BEARER, Vec::<String>::new()));
-    }
+}
+
+fn describe_authentication(operation: &mut Operation) {
+    operation.responses.responses.insert(
+        "401".to_owned(),
+        problem("`unauthenticated`, `invalid_token`, `expired_token`").into(),
+    );
+    operation
+        .security
+        .get_or_insert_default()
+        .push(SecurityRequirement::new(BEARER, Vec::<String>::new()));
 }
 
 fn idempotency_key() -> Parameter {

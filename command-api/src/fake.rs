@@ -15,11 +15,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use cocotalk_application::command_bus::{Accepted, Command, CommandBus, CommandError};
 use cocotalk_application::error::StoreError;
 use cocotalk_application::port::clock::Clock;
-use cocotalk_application::port::event_log::{CommandKey, Metadata};
+use cocotalk_application::port::event_log::{CommandKey, LogReader, Metadata, Probe, RecordedEvent};
 use cocotalk_application::port::key_vault::{KeyBytes, KeyVault};
 use cocotalk_application::position::Position;
 use cocotalk_application::sealing::Sealing;
+use cocotalk_application::use_case::register::claim_id;
 use cocotalk_application::use_case::{Answer, Refusal, RoomAnswer};
+use cocotalk_domain::claim::{ClaimEvent, ClaimKind, Taken};
 use cocotalk_domain::id::{MessageId, RoomId, SessionId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::stream::{Slice, StreamId};
@@ -199,6 +201,49 @@ pub(crate) fn dev_accounts() -> DevAccounts {
     DevAccounts {
         pepper: [9; 32],
         tokens: Arc::new(Tokens::new(SECRET, DAY)),
+        log: Arc::new(FakeLog),
+    }
+}
+
+/// A log in which I have the handle `taken_handle`, and nothing else.
+struct FakeLog;
+
+#[async_trait]
+impl LogReader for FakeLog {
+    async fn load(&self, stream: &StreamId, _after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        let claim = StreamId::Claim(claim_id(&[9; 32], ClaimKind::Handle, "taken_handle"));
+        let taken = ClaimEvent::Taken(Taken {
+            kind: ClaimKind::Handle,
+            owner: ME,
+            at: NOW,
+        });
+        let recorded = RecordedEvent {
+            stream: claim,
+            sequence: 1,
+            slice: claim.slice(),
+            slice_pos: 1,
+            ts_us: 1,
+            event: Ok(taken.into()),
+            metadata: Arc::default(),
+        };
+        Ok(if *stream == claim { vec![recorded] } else { Vec::new() })
+    }
+
+    async fn about(&self, _subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn probe(
+        &self,
+        _key: Option<CommandKey>,
+        streams: &[StreamId],
+        slices: &[Slice],
+    ) -> Result<Probe, StoreError> {
+        Ok(Probe {
+            command: None,
+            versions: vec![0; streams.len()],
+            heads: vec![0; slices.len()],
+        })
     }
 }
 

@@ -41,6 +41,7 @@ pub fn router(state: CommandState) -> Router {
     let dev = state.dev().map(|dev| {
         Router::new()
             .route("/v1/dev/accounts", post(account::create_dev::create_dev))
+            .route("/v1/dev/sessions", post(account::sign_in_dev::sign_in_dev))
             .with_state(dev)
     });
     rooms.with_state(state).merge(dev.unwrap_or_default())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use cocotalk_application::port::event_log::LogReader;
 use cocotalk_edge::auth::Tokens;
 use cocotalk_edge::command::Commands;
 use cocotalk_edge::door::Door;
@@ -24,6 +25,8 @@ pub struct DevAccounts {
     pub pepper: [u8; 32],
     /// Gives the tokens. Of the same secret as those of the door; they live as long as a day of work needs.
     pub tokens: Arc<Tokens>,
+    /// The log, which says whose handle it is.
+    pub log: Arc<dyn LogReader>,
 }
 
 impl FromRef<CommandState> for Arc<Door> {

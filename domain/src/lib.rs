@@ -8,7 +8,8 @@
 //! 1. Add the variant to the aggregate's `command.rs`, with everything the decision needs to know.
 //! 2. Write the refusals and the rule as given-when-then tests in the aggregate's `tests.rs`, refusals first.
 //! 3. Decide it in `decide`; if no event says what happened, add one to `event.rs` with a wire name, version `1` and a
-//!    golden file under `tests/golden/` (the test `golden_files` says how). An event that was ever written is never edited: see `upcast`.
+//!    golden file under `tests/golden/` (the test `golden_files` says how). An event that was ever written is never
+//!    edited: see `upcast`.
 
 pub mod account;
 pub mod claim;

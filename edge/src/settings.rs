@@ -17,10 +17,9 @@ pub struct HttpSettings {
     /// Requests being answered at once before more are told to come back (2,048: a second and a half of work at the rate
     /// this server sees on a laptop, while each holds at most its body).
     pub max_in_flight: usize,
-    /// Longest that the head of a request may take to arrive, milliseconds (10,000).
-    pub header_timeout_ms: u64,
-    /// Longest that a connection may wait for its next request, milliseconds (75,000: longer than the minute for which
-    /// proxies keep theirs, so that they close first).
+    /// Longest that a connection may take until the head of its next request is there, milliseconds (75,000: longer than
+    /// the minute for which proxies keep theirs, so that they close first). Waiting and a slow head are one clock in hyper;
+    /// how many connections may dawdle at once is bounded where they are accepted.
     pub keep_alive_ms: u64,
     /// The proxies whose word about the client's address is taken, as CIDR ranges (none: the peer is the client).
     pub trusted_proxies: Vec<IpNet>,
@@ -31,7 +30,6 @@ impl Default for HttpSettings {
         Self {
             request_timeout_ms: 10_000,
             max_in_flight: 2_048,
-            header_timeout_ms: 10_000,
             keep_alive_ms: 75_000,
             trusted_proxies: Vec::new(),
         }
@@ -44,7 +42,6 @@ impl HttpSettings {
         let positive = [
             ("request_timeout_ms", self.request_timeout_ms),
             ("max_in_flight", self.max_in_flight as u64),
-            ("header_timeout_ms", self.header_timeout_ms),
             ("keep_alive_ms", self.keep_alive_ms),
         ];
         let zero = positive.into_iter().filter(|(_, value)| *value == 0);

@@ -1,6 +1,6 @@
 //! How fast the embedded store commits: message events with their rows, by batch size, rooms and page size.
 //!
-//! `cargo run --release -p cocotalk-infra --features embedded --example store_probe -- [folder] [seconds] [page_bytes ...]`
+//! `cargo run --release -p cocotalk-infra --features embedded --example store_probe -- [folder] [seconds] [page_bytes[:cache_kib] ...]`
 
 #![expect(clippy::print_stdout, reason = "it is a tool whose result is what it prints")]
 
@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cocotalk_application::port::event_log::{
-    CommandKey, EventLog, Metadata, NewEvent, Run, Stamp, Unit, UnitOutcome,
-};
+use cocotalk_application::port::event_log::{CommandKey, EventLog, Metadata, NewEvent, Run, Stamp, Unit, UnitOutcome};
 use cocotalk_application::projection::Projection;
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{CommandId, MessageId, RoomId, UserId};
@@ -37,7 +35,9 @@ fn id() -> Uuid {
 }
 
 fn user(room: usize, member: u128) -> UserId {
-    UserId(Uuid::from_u128(0x9999_0000_0000_0000_0000_0000_0000_0000_u128 ^ ((room as u128) << 70) ^ (member << 3)))
+    UserId(Uuid::from_u128(
+        0x9999_0000_0000_0000_0000_0000_0000_0000_u128 ^ ((room as u128) << 70) ^ (member << 3),
+    ))
 }
 
 fn metadata(actor: UserId) -> Arc<Metadata> {
@@ -52,7 +52,10 @@ fn metadata(actor: UserId) -> Arc<Metadata> {
 fn stamp(actor: UserId) -> Stamp {
     let answer = r#"{"status":201,"body":{"room_id":"01890a5d-ac96-774b-bcce-b302099a8057","message_id":"01890a5d-ac96-774b-bcce-b302099a8057","seq":123,"cnt":120,"sent_at":"2026-11-24T06:18:00.000Z"},"slices":[12]}"#;
     Stamp {
-        key: CommandKey { actor: actor.0, command_id: CommandId(id()) },
+        key: CommandKey {
+            actor: actor.0,
+            command_id: CommandId(id()),
+        },
         request_mac: rand::random(),
         answer: answer.into(),
     }
@@ -85,7 +88,14 @@ fn unit(room: &mut Room, by: UserId, events: Vec<(RoomEvent, Option<Uuid>)>) -> 
             stamp: Some(stamp(by)),
         })
         .collect();
-    Unit { runs: vec![Run { stream, slice: stream.slice(), after, events }] }
+    Unit {
+        runs: vec![Run {
+            stream,
+            slice: stream.slice(),
+            after,
+            events,
+        }],
+    }
 }
 
 fn messages(index: usize, room: &mut Room, count: usize) -> Unit {
@@ -122,7 +132,12 @@ struct Probe {
 impl Probe {
     async fn append(&self, units: Vec<Unit>) {
         let outcomes = self.store.append(units).await.expect("the store takes it");
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, UnitOutcome::Appended { .. })), "{outcomes:?}");
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| matches!(outcome, UnitOutcome::Appended { .. })),
+            "{outcomes:?}"
+        );
     }
 
     /// Batches of `batch` events, one after the other: events a second, and the median and 99th percentile of a batch.
@@ -136,7 +151,10 @@ impl Probe {
             } else {
                 let rooms = (0..batch).map(|n| (next + n) % self.rooms.len()).collect::<Vec<_>>();
                 next += batch;
-                rooms.into_iter().map(|index| messages(index, &mut self.rooms[index], 1)).collect()
+                rooms
+                    .into_iter()
+                    .map(|index| messages(index, &mut self.rooms[index], 1))
+                    .collect()
             };
             let before = Instant::now();
             self.append(units).await;
@@ -148,14 +166,29 @@ impl Probe {
     }
 }
 
-async fn measure(folder: &Path, page_bytes: u32, time: Duration) {
+async fn measure(folder: &Path, page_bytes: u32, cache_kib: u32, time: Duration) {
     let folder = folder.join(format!("page-{page_bytes}"));
     let _absent = std::fs::remove_dir_all(&folder);
-    let settings = Settings { folder: folder.clone(), page_bytes, ..Settings::default() };
+    let settings = Settings {
+        folder: folder.clone(),
+        page_bytes,
+        writer_cache_kib: cache_kib,
+        ..Settings::default()
+    };
     let projections: Vec<Arc<dyn Projection>> = cocotalk_projectors::all();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let store = EmbeddedStore::open(&settings, projections, &tasks, stop.clone()).await.expect("the store opens");
-    let mut probe = Probe { store, rooms: (0..64).map(|_| Room { id: RoomId(id()), version: 0 }).collect() };
+    let store = EmbeddedStore::open(&settings, projections, &tasks, stop.clone())
+        .await
+        .expect("the store opens");
+    let mut probe = Probe {
+        store,
+        rooms: (0..64)
+            .map(|_| Room {
+                id: RoomId(id()),
+                version: 0,
+            })
+            .collect(),
+    };
     for index in 0..probe.rooms.len() {
         let opened = open(index, &mut probe.rooms[index]);
         probe.append(vec![opened]).await;
@@ -166,7 +199,9 @@ async fn measure(folder: &Path, page_bytes: u32, time: Duration) {
         for batch in [1, 8, 32, 64] {
             let (rate, p50, p99) = probe.run(batch, one_room, time).await;
             let rooms = if one_room { "one room" } else { "64 rooms" };
-            println!("page {page_bytes:>5}  {rooms}  batch {batch:>3}  {rate:>8.0} events/s  p50 {p50:>9.1?}  p99 {p99:>9.1?}");
+            println!(
+                "page {page_bytes:>5}:{cache_kib:<5}  {rooms}  batch {batch:>3}  {rate:>8.0} events/s  p50 {p50:>9.1?}  p99 {p99:>9.1?}"
+            );
         }
     }
     drop(probe);
@@ -174,7 +209,11 @@ async fn measure(folder: &Path, page_bytes: u32, time: Duration) {
     tasks.close();
     let before = Instant::now();
     tasks.wait().await;
-    println!("page {page_bytes:>5}  closed in {:?}, {} MB", before.elapsed(), size(&folder) >> 20);
+    println!(
+        "page {page_bytes:>5}  closed in {:?}, {} MB",
+        before.elapsed(),
+        size(&folder) >> 20
+    );
     let _gone = std::fs::remove_dir_all(&folder);
 }
 
@@ -186,13 +225,20 @@ fn size(folder: &Path) -> u64 {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().map_or_else(|| std::env::temp_dir().join("cocotalk-store-probe"), PathBuf::from);
+    let folder = arguments
+        .next()
+        .map_or_else(|| std::env::temp_dir().join("cocotalk-store-probe"), PathBuf::from);
     let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3.0);
-    let mut pages: Vec<u32> = arguments.filter_map(|text| text.parse().ok()).collect();
-    if pages.is_empty() {
-        pages = vec![1_024, 2_048, 4_096];
+    let default = Settings::default().writer_cache_kib;
+    let mut pages: Vec<(u32, u32)> = Vec::new();
+    for argument in arguments {
+        let (page, cache) = argument.split_once(':').unwrap_or((&argument, ""));
+        pages.extend(page.parse().ok().map(|page| (page, cache.parse().unwrap_or(default))));
     }
-    for page in pages {
-        measure(&folder, page, Duration::from_secs_f64(seconds)).await;
+    if pages.is_empty() {
+        pages = [1_024, 2_048, 4_096].map(|page| (page, default)).to_vec();
+    }
+    for (page, cache) in pages {
+        measure(&folder, page, cache, Duration::from_secs_f64(seconds)).await;
     }
 }

@@ -12,6 +12,7 @@
 pub mod clock;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod following;
 mod live;
 pub mod memory;
 pub mod metrics;

@@ -26,7 +26,19 @@ pub fn describe() {
     metrics::describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "One transaction, until it was durable");
     metrics::describe_histogram!(COMMIT_EVENTS, Unit::Count, "Events committed together");
     metrics::describe_gauge!(QUEUE_DEPTH, Unit::Count, "Requests that wait for the writer");
-    metrics::describe_histogram!(CHECKPOINT_PAUSE_SECONDS, Unit::Seconds, "The writer stood still for a checkpoint");
-    metrics::describe_gauge!(PROJECTION_LAG, Unit::Count, "Events that a projection has not applied yet");
-    metrics::describe_gauge!(PARKED, Unit::Count, "Aggregates that wait behind an event a projection could not take");
+    metrics::describe_histogram!(
+        CHECKPOINT_PAUSE_SECONDS,
+        Unit::Seconds,
+        "The writer stood still for a checkpoint"
+    );
+    metrics::describe_gauge!(
+        PROJECTION_LAG,
+        Unit::Count,
+        "Events that a projection has not applied yet"
+    );
+    metrics::describe_gauge!(
+        PARKED,
+        Unit::Count,
+        "Aggregates that wait behind an event a projection could not take"
+    );
 }

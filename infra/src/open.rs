@@ -79,7 +79,7 @@ pub async fn open(
     match settings.kind {
         Backend::Embedded => {
             let store = EmbeddedStore::open(&settings.embedded, projections, tasks, stop).await?;
-            let keys = Arc::new(store.key_vault().await?);
+            let keys = store.key_vault();
             let store = Arc::new(store);
             Ok(Ports {
                 log: Arc::<EmbeddedStore>::clone(&store),

@@ -112,12 +112,7 @@ impl Look {
     }
 
     /// Asks at once if nobody has asked since the caller began to wait, else when the next look is due.
-    async fn ask(
-        &self,
-        model: &dyn ReadModel,
-        asked: &mut Option<Instant>,
-        since: Instant,
-    ) -> Result<(), StoreError> {
+    async fn ask(&self, model: &dyn ReadModel, asked: &mut Option<Instant>, since: Instant) -> Result<(), StoreError> {
         if let Some(before) = asked.filter(|before| *before >= since) {
             tokio::time::sleep_until(before + LOOK_EVERY).await;
         }

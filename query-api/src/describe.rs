@@ -2,9 +2,9 @@
 
 use cocotalk_edge::problem::ProblemDetails;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, Required, Response, ResponseBuilder};
+use utoipa::openapi::{Components, ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 /// All queries.
@@ -52,19 +52,36 @@ struct Queries;
 
 impl Modify for Queries {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        openapi
-            .components
-            .get_or_insert_default()
-            .add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+        let_shapes_overlap(components);
         for (path, item) in &mut openapi.paths.paths {
-            for operation in item.get.iter_mut() {
+            if let Some(operation) = &mut item.get {
                 if path != OPEN_TO_ALL {
                     sign_in(operation);
                 }
                 answer(operation, &COMMON);
             }
         }
+    }
+}
+
+/// Which shape a frame's data has follows from its type: data without fields also fits a shape whose fields may be absent, so
+/// it is any of them and not exactly one.
+fn let_shapes_overlap(components: &mut Components) {
+    let Some(RefOr::T(data)) = components.schemas.get_mut("FrameData") else {
+        return;
+    };
+    if let Schema::OneOf(one) = data {
+        let mut any = AnyOfBuilder::new().description(one.description.take());
+        for shape in std::mem::take(&mut one.items) {
+            any = any.item(shape);
+        }
+        *data = Schema::AnyOf(any.build());
     }
 }
 
@@ -134,6 +151,15 @@ mod tests {
             let answer = api.get_unsigned(&path).await;
             assert!([200, 401].contains(&answer.status.as_u16()), "{path}: {}", answer.body);
         }
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document = document();
+        let paths = document["paths"].as_object().unwrap();
+        let names: std::collections::BTreeSet<_> =
+            paths.values().map(|item| item["get"]["operationId"].as_str()).collect();
+        assert_eq!(names.len(), paths.len());
     }
 
     #[test]

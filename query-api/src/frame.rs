@@ -49,6 +49,7 @@ pub struct Frame {
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FrameOp)]
 pub enum Op {
     /// Something happened.
     Event,
@@ -119,6 +120,7 @@ pub enum Data {
 
 /// A room began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RoomCreated)]
 pub struct Created {
     /// What kind of room.
     pub kind: Kind,
@@ -141,6 +143,7 @@ pub struct Created {
 
 /// Something about members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = MembersChanged)]
 pub struct Members {
     /// Whom it is about.
     #[schema(value_type = Vec<uuid::Uuid>)]
@@ -157,8 +160,10 @@ pub struct Members {
 
 /// The room has another name, or none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NameChanged)]
 pub struct NameChange {
     /// The name afterwards; null if it has none.
+    #[schema(required)]
     pub name: Option<String>,
     /// The line it added.
     pub item: Item,
@@ -166,8 +171,10 @@ pub struct NameChange {
 
 /// The room has another notice, or none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = NoticeChanged)]
 pub struct NoticeChange {
     /// The notice afterwards; null if it has none.
+    #[schema(required)]
     pub notice: Option<String>,
     /// The line it added.
     pub item: Item,
@@ -183,6 +190,7 @@ pub struct SettingsChange {
 
 /// Members have read further.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReadsAdvanced)]
 pub struct Reads {
     /// Who and up to which item. A position never falls: of two the higher counts.
     pub reads: Vec<MemberRead>,
@@ -201,6 +209,7 @@ pub struct MemberRead {
 
 /// How far I have read, and what is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = UnreadChanged)]
 pub struct Unread {
     /// Up to which item.
     #[schema(value_type = u64)]
@@ -211,6 +220,7 @@ pub struct Unread {
 
 /// My own side of a room changed. Without `preferences` the room was left and is to be fetched anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SeatChanged)]
 pub struct SeatChange {
     /// My settings for the room, where they changed; all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -223,16 +233,18 @@ pub struct SeatChange {
 #[schema(as = PreferencesSet)]
 pub struct Preferences {
     /// No pushes until then; null if it is not muted.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub muted_until: Option<Instant>,
     /// Whether it is on top of the list.
     pub pinned: bool,
     /// My own name for it; null if I gave it none.
+    #[schema(required)]
     pub alias: Option<String>,
 }
 
 /// No fields at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = EmptyData)]
 pub struct Nothing {}
 
 /// What a viewer sees of an event.
@@ -312,7 +324,10 @@ pub fn subjects_of(event: &RecordedEvent) -> impl Iterator<Item = UserId> + use<
         Ok(AnyEvent::Seat(SeatEvent::PreferencesSet(e))) => [e.alias.as_ref(), None],
         Ok(_) | Err(_) => [None, None],
     };
-    sealed.map(|sealed| sealed.map(|sealed| sealed.subject)).into_iter().flatten()
+    sealed
+        .map(|sealed| sealed.map(|sealed| sealed.subject))
+        .into_iter()
+        .flatten()
 }
 
 /// The frame of an event of a room or a seat; none where nobody is told by a frame of this kind. An event of a room that
@@ -364,7 +379,11 @@ fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, keys: &Keys
         RoomEvent::Renamed(e) => {
             let item = Item::renamed(e);
             let name = item.name.clone();
-            tell(e.at).about(e.seq, Type::RoomChanged, Data::Name(Box::new(NameChange { name, item })))
+            tell(e.at).about(
+                e.seq,
+                Type::RoomChanged,
+                Data::Name(Box::new(NameChange { name, item })),
+            )
         }
         RoomEvent::NoticeChanged(e) => {
             let item = Item::notice(e);
@@ -442,12 +461,22 @@ struct Tell<'a> {
 impl<'a> Tell<'a> {
     const fn room(event: &'a RecordedEvent, room: RoomId, at: Instant) -> Self {
         let version = Some(Version(event.sequence));
-        Self { event, room, version, at }
+        Self {
+            event,
+            room,
+            version,
+            at,
+        }
     }
 
     const fn seat(event: &'a RecordedEvent, room: RoomId, at: Instant) -> Self {
         let version = None;
-        Self { event, room, version, at }
+        Self {
+            event,
+            room,
+            version,
+            at,
+        }
     }
 
     /// A frame about an item.
@@ -473,5 +502,199 @@ impl<'a> Tell<'a> {
             item_seq: None,
             answered_seq: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cocotalk_application::sealing::Sealing;
+    use cocotalk_domain::stream::StreamId;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Api, NOW, World};
+
+    /// Every event of a stream as it is told.
+    async fn told(world: &Arc<World>, stream: StreamId) -> Vec<Option<Told>> {
+        let events = world.events(stream);
+        let keys = Sealing::new(Arc::<World>::clone(world));
+        let keys = keys.keys(events.iter().flat_map(subjects_of)).await.unwrap();
+        events.iter().map(|event| frame_of(event, &keys)).collect()
+    }
+
+    async fn last(world: &Arc<World>, stream: StreamId) -> Told {
+        told(world, stream).await.pop().unwrap().unwrap()
+    }
+
+    fn json_of(frame: &Frame) -> Value {
+        serde_json::to_value(frame).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_message_is_told_as_the_item_that_history_shows() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.say(room, mina, &"점심 ".repeat(50));
+        api.world.say_about(room, jun, "냉면", Some(Seq(2)));
+        let frames = told(&api.world, StreamId::Room(room)).await;
+        let history = api.get(hana, &format!("/v1/rooms/{room}/messages")).await.ok();
+        let shown = json_of(frames[2].as_ref().unwrap().whole());
+        assert_eq!(shown["data"], history["items"][2]);
+    }
+
+    #[tokio::test]
+    async fn the_author_is_not_counted_and_nobody_beyond_99() {
+        let world = Arc::new(World::default());
+        let people: Vec<UserId> = (1..=102).map(|n| world.person(n, "친구")).collect();
+        let (large, alone) = (world.group(100, &people), world.direct(people[0], people[0]));
+        for (room, number) in [(large, 99), (alone, 0)] {
+            world.say(room, people[0], "안녕");
+            let frame = json_of(last(&world, StreamId::Room(room)).await.whole());
+            assert_eq!(frame["data"]["unread_member_count"], number);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_seen_follows_from_the_first_item_one_may_see() {
+        let world = Arc::new(World::default());
+        let [mina, jun, hana] = world.three();
+        let room = world.group(100, &[mina, jun, hana]);
+        for word in ["하나", "둘", "셋"] {
+            world.say(room, mina, word);
+        }
+        world.say_about(room, jun, "응", Some(Seq(3)));
+        let told = last(&world, StreamId::Room(room)).await;
+        let sights = [3, 4, 5, 6].map(|first_seq| told.sight(Seq(first_seq)));
+        assert_eq!(
+            sights,
+            [
+                Sight::Whole,
+                Sight::WithoutAnswered,
+                Sight::WithoutAnswered,
+                Sight::Version
+            ]
+        );
+        assert_eq!(told.render(Sight::Whole), *told.whole());
+
+        let mut whole = json_of(told.whole());
+        let partly = json_of(&told.render(Sight::WithoutAnswered));
+        whole["data"]["reply_to"] = json!({"seq": 3});
+        assert_eq!(partly, whole);
+        let version = json_of(&told.render(Sight::Version));
+        whole["data"] = json!({});
+        whole["type"] = json!("room.changed");
+        assert_eq!(version, whole);
+    }
+
+    #[tokio::test]
+    async fn a_message_without_an_answer_has_two_renderings() {
+        let world = Arc::new(World::default());
+        let [mina, jun, _] = world.three();
+        let room = world.direct(mina, jun);
+        world.say(room, mina, "하나");
+        let told = last(&world, StreamId::Room(room)).await;
+        assert_eq!((told.sight(Seq(1)), told.sight(Seq(2))), (Sight::Whole, Sight::Version));
+    }
+
+    #[tokio::test]
+    async fn the_beginning_of_a_direct_room_has_no_line() {
+        let world = Arc::new(World::default());
+        let [mina, jun, _] = world.three();
+        let room = world.direct(mina, jun);
+        let told = last(&world, StreamId::Room(room)).await;
+        let frame = json_of(told.whole());
+        assert_eq!(frame["data"], json!({"kind": "direct", "user_ids": [mina, jun]}));
+        assert_eq!((told.sight(Seq(1)), told.sight(Seq(2))), (Sight::Whole, Sight::Version));
+    }
+
+    #[tokio::test]
+    async fn the_last_leave_closes_the_room() {
+        let world = Arc::new(World::default());
+        let people = world.three();
+        let room = world.group(100, &people);
+        for person in people {
+            world.leave(room, person);
+        }
+        let frame = json_of(last(&world, StreamId::Room(room)).await.whole());
+        assert_eq!((&frame["type"], &frame["data"]), (&json!("room.closed"), &json!({})));
+    }
+
+    #[tokio::test]
+    async fn what_happens_to_a_seat_has_no_version() {
+        let world = Arc::new(World::default());
+        let [mina, jun, _] = world.three();
+        let room = world.direct(mina, jun);
+        world.say(room, mina, "안녕");
+        world.read(room, jun, 1);
+        world.prefer(room, jun, NOW, "우리끼리");
+        world.hide(room, jun);
+        let frames = told(&world, StreamId::Seat(room, jun)).await;
+        let frames: Vec<Value> = frames
+            .iter()
+            .map(|told| json_of(told.as_ref().unwrap().whole()))
+            .collect();
+        assert!(
+            frames
+                .iter()
+                .all(|frame| frame.get("version").is_none() && frame["room_id"] == json!(room))
+        );
+        let told: Vec<(&Value, &Value)> = frames.iter().map(|frame| (&frame["type"], &frame["data"])).collect();
+        let preferences = json!({"muted_until": NOW, "pinned": true, "alias": "우리끼리"});
+        assert_eq!(
+            told,
+            [
+                (
+                    &json!("read.advanced"),
+                    &json!({"reads": [{"user_id": jun, "read_seq": 1}]})
+                ),
+                (&json!("seat.changed"), &json!({"preferences": preferences})),
+                (&json!("seat.changed"), &json!({})),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn several_marks_are_one_frame() {
+        let world = Arc::new(World::default());
+        let [mina, jun, _] = world.three();
+        let room = world.direct(mina, jun);
+        world.say(room, mina, "안녕");
+        world.read(room, jun, 1);
+        let one = last(&world, StreamId::Seat(room, jun)).await;
+        let reads = vec![MemberRead {
+            user_id: jun,
+            read_seq: Seq(1),
+        }];
+        let whole = one.whole();
+        assert_eq!(read_advanced(room, reads, whole.position.clone(), whole.at), *whole);
+    }
+
+    #[tokio::test]
+    async fn only_the_keys_that_a_frame_needs_are_asked_for() {
+        let world = Arc::new(World::default());
+        let [mina, jun, hana] = world.three();
+        let room = world.group(100, &[mina, jun, hana]);
+        world.say(room, mina, "하나");
+        world.say_about(room, jun, "둘", Some(Seq(2)));
+        world.rename(room, hana, "이름");
+        world.prefer(room, hana, NOW, "우리끼리");
+        let mut events = world.events(StreamId::Room(room));
+        events.extend(world.events(StreamId::Seat(room, hana)));
+        let subjects: Vec<Vec<UserId>> = events.iter().map(|event| subjects_of(event).collect()).collect();
+        assert_eq!(subjects, [vec![], vec![mina], vec![jun, mina], vec![], vec![hana]]);
+    }
+
+    #[tokio::test]
+    async fn a_message_of_somebody_erased_has_no_words() {
+        let world = Arc::new(World::default());
+        let [mina, jun, _] = world.three();
+        let room = world.direct(mina, jun);
+        world.say(room, mina, "내 비밀");
+        world.forget(mina);
+        let frame = json_of(last(&world, StreamId::Room(room)).await.whole());
+        assert_eq!((frame["data"].get("text"), &frame["data"]["seq"]), (None, &json!(1)));
     }
 }

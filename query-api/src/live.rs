@@ -22,12 +22,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::get;
-use axum::Router;
 use cocotalk_application::command_bus::Accepted;
 use cocotalk_application::use_case::mark_read::MarkRead;
 use cocotalk_application::use_case::send_message::SentAnswer;
@@ -79,9 +79,7 @@ async fn upgrade(
     State(live): State<Arc<Live>>,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let socket = socket.map_err(|rejection| {
-        Problem::new(Code::UpgradeRequired).detail(rejection.body_text())
-    })?;
+    let socket = socket.map_err(|rejection| Problem::new(Code::UpgradeRequired).detail(rejection.body_text()))?;
     if live.hub.tables().len() >= live.hub.settings.max_sockets {
         return Err(Problem::new(Code::Busy));
     }
@@ -114,11 +112,17 @@ impl Live {
         let before = self.handshakes.fetch_add(1, Ordering::Relaxed);
         let waiting = Handshake(&self.handshakes);
         ::metrics::gauge!(metrics::HANDSHAKES).set((before + 1) as f64);
-        if before >= self.hub.settings.max_handshakes { Err(Close::Busy) } else { Ok(waiting) }
+        if before >= self.hub.settings.max_handshakes {
+            Err(Close::Busy)
+        } else {
+            Ok(waiting)
+        }
     }
 
     fn identify(&self, token: Option<&str>) -> Result<Identity, TokenError> {
-        self.door.tokens.verify(token.ok_or(TokenError::Invalid)?, self.door.clock.now())
+        self.door
+            .tokens
+            .verify(token.ok_or(TokenError::Invalid)?, self.door.clock.now())
     }
 
     fn is_expired(&self, identity: &Identity) -> bool {
@@ -132,11 +136,21 @@ impl Live {
     /// Says what a client sends, and answers it with `ack` or `problem`.
     async fn send(&self, identity: Identity, send: Send) -> Answer {
         let key = send.idempotency_key;
-        let order = Order { identity, command_id: key, traceparent: None };
+        let order = Order {
+            identity,
+            command_id: key,
+            traceparent: None,
+        };
         match message::send(&self.commands, order, send.room_id, &send.message).await {
-            Ok(accepted) => Answer { frame: Some(ack_frame(key, &accepted)), strike: false },
+            Ok(accepted) => Answer {
+                frame: Some(ack_frame(key, &accepted)),
+                strike: false,
+            },
             // A refusal is an answer like any other; only what cannot be understood counts against a client.
-            Err(problem) => Answer { frame: Some(problem_frame(Some(key), problem)), strike: false },
+            Err(problem) => Answer {
+                frame: Some(problem_frame(Some(key), problem)),
+                strike: false,
+            },
         }
     }
 
@@ -148,16 +162,28 @@ impl Live {
                 refused = Some(problem_frame(None, problem));
             }
         }
-        Answer { frame: refused, strike: false }
+        Answer {
+            frame: refused,
+            strike: false,
+        }
     }
 
     async fn mark_one(&self, identity: Identity, room_id: RoomId, seq: u64) -> Result<Accepted, Problem> {
         let command_id = CommandId(self.commands.clock.new_id());
-        let order = Order { identity, command_id, traceparent: None };
+        let order = Order {
+            identity,
+            command_id,
+            traceparent: None,
+        };
         let at = self.commands.clock.now();
         let key = self.commands.data_key(identity.user_id).await?;
         let request_mac = key.request_mac(command_id.0.as_bytes());
-        let use_case = MarkRead { room_id, by: identity.user_id, seq: Seq(seq), at };
+        let use_case = MarkRead {
+            room_id,
+            by: identity.user_id,
+            seq: Seq(seq),
+            at,
+        };
         self.commands.execute(order, request_mac, use_case).await
     }
 }
@@ -176,7 +202,13 @@ struct Ack<'a> {
 fn ack_frame(key: CommandId, accepted: &Accepted) -> Utf8Bytes {
     let sent = serde_json::from_str(accepted.answer.body.get()).ok();
     let (position, replayed) = (&accepted.position.to_string(), accepted.replayed);
-    text(&Ack { op: "ack", idempotency_key: key, sent, position, replayed })
+    text(&Ack {
+        op: "ack",
+        idempotency_key: key,
+        sent,
+        position,
+        replayed,
+    })
 }
 
 #[derive(Serialize)]
@@ -190,7 +222,11 @@ struct ProblemFrame<'a, P: Serialize> {
 /// What is wrong, as a frame.
 fn problem_frame(key: Option<CommandId>, problem: Problem) -> Utf8Bytes {
     let details = problem.into_details(None);
-    text(&ProblemFrame { op: "problem", idempotency_key: key, problem: &details })
+    text(&ProblemFrame {
+        op: "problem",
+        idempotency_key: key,
+        problem: &details,
+    })
 }
 
 /// The key in a frame that is not understood, so that its sender knows which one it was.
@@ -199,7 +235,9 @@ fn key_of(frame: &str) -> Option<CommandId> {
     struct Keyed {
         idempotency_key: CommandId,
     }
-    serde_json::from_str::<Keyed>(frame).ok().map(|keyed| keyed.idempotency_key)
+    serde_json::from_str::<Keyed>(frame)
+        .ok()
+        .map(|keyed| keyed.idempotency_key)
 }
 
 /// Asks a client to come back after a moment, each after another one.
@@ -210,5 +248,8 @@ fn reconnect_frame() -> Utf8Bytes {
         after_ms: u64,
     }
     let after_ms = rand::random_range(500..5_000);
-    text(&Reconnect { op: "reconnect", after_ms })
+    text(&Reconnect {
+        op: "reconnect",
+        after_ms,
+    })
 }

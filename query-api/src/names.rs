@@ -20,10 +20,7 @@ pub(crate) struct Profiles(HashMap<UserId, ProfileRow>);
 
 impl Profiles {
     /// The profiles of these people, with one question for all of them.
-    pub(crate) async fn of(
-        model: &dyn ReadModel,
-        users: impl IntoIterator<Item = UserId>,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn of(model: &dyn ReadModel, users: impl IntoIterator<Item = UserId>) -> Result<Self, StoreError> {
         let mut users: Vec<UserId> = users.into_iter().collect();
         users.sort_unstable();
         users.dedup();

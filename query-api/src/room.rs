@@ -30,6 +30,7 @@ pub struct Room {
     /// What kind of room.
     pub kind: Kind,
     /// The name of a group; null if it has none.
+    #[schema(required)]
     pub name: Option<String>,
     /// How many are in it.
     pub member_count: u32,
@@ -83,6 +84,7 @@ pub struct LastItemShown {
     /// What it is.
     pub kind: item::Kind,
     /// The first characters of a message; null for lines and where the author was erased.
+    #[schema(required)]
     pub preview: Option<String>,
     /// Who wrote it or did it.
     #[schema(value_type = uuid::Uuid)]

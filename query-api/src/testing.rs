@@ -121,5 +121,10 @@ impl Answer {
 
 /// One field of every item of a list.
 pub(crate) fn column<'a>(body: &'a Value, field: &str) -> Vec<&'a Value> {
-    body["items"].as_array().unwrap().iter().map(|item| &item[field]).collect()
+    body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item[field])
+        .collect()
 }

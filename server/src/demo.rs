@@ -12,7 +12,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use axum::routing::get;
+use axum::{Json, Router};
 use cocotalk_application::command_bus::{Accepted, Command, CommandBus};
+use cocotalk_application::directory::owner;
 use cocotalk_application::port::clock::Clock;
 use cocotalk_application::port::event_log::{CommandKey, EventLog, Metadata};
 use cocotalk_application::sealing::{Sealing, hmac};
@@ -22,18 +25,20 @@ use cocotalk_application::use_case::leave::Leave;
 use cocotalk_application::use_case::mark_read::MarkRead;
 use cocotalk_application::use_case::open_direct::OpenDirect;
 use cocotalk_application::use_case::open_group::OpenGroup;
-use cocotalk_application::use_case::register::Register;
+use cocotalk_application::use_case::register::{Register, claim_id};
 use cocotalk_application::use_case::send_message::{SendMessage, SentAnswer};
 use cocotalk_application::use_case::{RoomAnswer, UseCase};
-use cocotalk_domain::claim::ClaimEvent;
-use cocotalk_domain::event::AnyEvent;
+use cocotalk_domain::claim::ClaimKind;
 use cocotalk_domain::id::{CommandId, MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::seat::Patch;
-use cocotalk_domain::stream::{ClaimId, StreamId};
+use cocotalk_domain::stream::ClaimId;
 use cocotalk_domain::text::{DisplayName, Handle, MessageText, RoomName};
+use cocotalk_edge::client::LoopbackOnly;
+use cocotalk_edge::door::Door;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use uuid::Uuid;
 
 use script::{Person, Room, Script, Step};
@@ -50,6 +55,16 @@ pub struct DemoPerson {
     pub handle: String,
     /// The name that others see.
     pub display_name: String,
+}
+
+/// `GET /v1/dev/people`: whom the console offers to sign in as; nothing, where there is no demo.
+pub fn router(door: Arc<Door>, people: Vec<DemoPerson>) -> Router {
+    if people.is_empty() {
+        return Router::new();
+    }
+    let items: Vec<_> = people.iter().map(|person| json!({"handle": person.handle, "display_name": person.display_name})).collect();
+    let people = async move |_: LoopbackOnly| Json(json!({"items": items}));
+    Router::new().route("/v1/dev/people", get(people)).with_state(door)
 }
 
 /// What a fill is carried out with.
@@ -124,18 +139,7 @@ impl Filling<'_> {
 
     fn claim(&self, person: &Person) -> anyhow::Result<ClaimId> {
         let handle = Handle::parse(&person.handle, self.tools.limits)?;
-        let mac = hmac(self.tools.pepper, &[b"handle\0", handle.as_str().as_bytes()].concat());
-        let (id, _) = mac.split_first_chunk().expect("a MAC is longer than an id");
-        Ok(ClaimId(*id))
-    }
-
-    /// Whose a handle is: an interrupted fill may have registered its person.
-    async fn owner(&self, claim: ClaimId) -> anyhow::Result<Option<UserId>> {
-        let events = self.tools.log.load(&StreamId::Claim(claim), 0).await?;
-        Ok(events.iter().find_map(|recorded| match &recorded.event {
-            Ok(AnyEvent::Claim(ClaimEvent::Taken(taken))) => Some(taken.owner),
-            Ok(_) | Err(_) => None,
-        }))
+        Ok(claim_id(self.tools.pepper, ClaimKind::Handle, handle.as_str()))
     }
 
     fn next_step(&mut self) -> CommandId {
@@ -145,12 +149,12 @@ impl Filling<'_> {
     }
 
     async fn register(&mut self, person: Person) -> anyhow::Result<DemoPerson> {
-        let Tools { sealing, clock, pepper, limits, .. } = self.tools;
+        let Tools { log, sealing, clock, pepper, limits, .. } = self.tools;
         let Person { handle, display_name } = &person;
         DisplayName::parse(display_name, limits).with_context(|| format!("the name of {handle}"))?;
         let claim = self.claim(&person)?;
         let key = CommandKey { actor: Uuid::from_bytes(claim.0), command_id: self.next_step() };
-        let user_id = match self.owner(claim).await? {
+        let user_id = match owner(log, claim).await? {
             Some(user_id) => user_id,
             None => {
                 let user_id = UserId(clock.new_id());

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod assets;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod lifecycle;
 pub mod platform;
 pub mod run;

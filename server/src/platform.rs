@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use cocotalk_application::command_bus::LaneBus;
+use cocotalk_application::port::event_log::{EventLog, LogReader};
 use cocotalk_application::sealing::Sealing;
 use cocotalk_command_api::{CommandState, DevAccounts};
 use cocotalk_domain::id::UserId;
@@ -25,6 +26,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::admin::{Dependency, Probe, Readiness};
 use crate::assets;
 use crate::config::Config;
+use crate::demo::{self, DemoPerson};
 use crate::lifecycle::Lifecycle;
 
 /// Everything that serves, put together.
@@ -34,6 +36,8 @@ pub struct Platform {
     commands: CommandState,
     queries: QueryState,
     live: Arc<Live>,
+    pepper: [u8; 32],
+    people: Vec<DemoPerson>,
 }
 
 impl Platform {
@@ -88,10 +92,11 @@ impl Platform {
             tasks: lifecycle.tasks.clone(),
             handshakes: AtomicUsize::new(0),
         });
+        let log_reader: Arc<dyn LogReader> = Arc::<dyn EventLog>::clone(&ports.log);
         let dev_accounts = listener
             .ip()
             .is_loopback()
-            .then(|| Arc::new(DevAccounts { pepper: *pepper, tokens }));
+            .then(|| Arc::new(DevAccounts { pepper: *pepper, tokens, log: log_reader }));
         let queries =
             QueryState::new(query_door, Arc::clone(&ports.reads), Arc::clone(&ports.log), sealing, rates);
         Ok(Self {
@@ -100,6 +105,8 @@ impl Platform {
             queries,
             live,
             ports,
+            pepper: *pepper,
+            people: Vec::new(),
         })
     }
 
@@ -110,7 +117,8 @@ impl Platform {
             .merge(cocotalk_query_api::router(self.queries.clone()))
             .merge(cocotalk_query_api::live::router(Arc::clone(&self.live)))
             .merge(SwaggerUi::new("/docs").url("/v1/openapi.json", openapi()))
-            .merge(assets::router());
+            .merge(assets::router())
+            .merge(demo::router(Arc::clone(&self.commands.door), self.people.clone()));
         around(routes, self.layer.clone())
     }
 
@@ -131,9 +139,19 @@ impl Platform {
         })
     }
 
-    /// Fills an empty store with people, rooms and messages, and says who can sign in.
-    pub async fn fill_with_demo(&self, _say: impl Fn(&str)) -> anyhow::Result<()> {
-        Ok(())
+    /// Fills an empty store with people, rooms and messages. Who can sign in; nobody where the store was not empty.
+    pub async fn fill_with_demo(&mut self) -> anyhow::Result<&[DemoPerson]> {
+        let commands = &self.commands.commands;
+        let tools = demo::Tools {
+            log: &*self.ports.log,
+            bus: &*commands.bus,
+            sealing: &commands.sealing,
+            clock: &*commands.clock,
+            pepper: &self.pepper,
+            limits: &commands.limits,
+        };
+        self.people = demo::fill(tools).await.context("the demo was not filled in")?.unwrap_or_default();
+        Ok(&self.people)
     }
 }
 

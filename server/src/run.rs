@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::response::IntoResponse as _;
 use clap::{CommandFactory as _, Parser as _};
-use cocotalk_edge::layers::{EdgeLayer, around};
+use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_infra::open::{OpenError, Ports};
 use cocotalk_infra::telemetry;
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::admin::{self, Probe, Readiness};
 use crate::cli::{Cli, Command, ConfigCommand};
 use crate::config::{Config, ConfigError};
+use crate::demo::DemoPerson;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::platform::Platform;
 use crate::serve::{Bounds, serve};
@@ -149,8 +150,8 @@ async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> 
 
 /// What answers before there is anything to answer with, and when there no longer is.
 fn not_yet(config: &Config, code: Code) -> Router {
-    let answer = move || async move { Problem::new(code).into_response() };
-    around(Router::new(), EdgeLayer::new(&config.http)).fallback(answer)
+    let answer = async move || Problem::new(code).into_response();
+    Router::new().fallback(answer).layer(EdgeLayer::new(&config.http))
 }
 
 /// Opens the store, however long that takes, and puts the platform on it.
@@ -163,13 +164,23 @@ async fn open(
     readiness: &watch::Sender<Probe>,
 ) -> anyhow::Result<()> {
     let ports = open_store(config, lifecycle, app, readiness).await?;
-    let platform = Platform::start(config, address, ports, lifecycle).await?;
+    let mut platform = Platform::start(config, address, ports, lifecycle).await?;
     if demo {
-        platform.fill_with_demo(say).await?;
+        greet(platform.fill_with_demo().await?);
     }
     readiness.send_replace(platform.probe());
     drop(app.send_replace(platform.router()));
     Ok(())
+}
+
+/// Says who can sign in on the console.
+fn greet(people: &[DemoPerson]) {
+    if people.is_empty() {
+        say("the store is not empty: no demo was filled in");
+        return;
+    }
+    say("sign in on the console as one of (no password needed on this machine):");
+    people.iter().for_each(|person| say(&format!("  {:<20} {}", person.handle, person.display_name)));
 }
 
 /// Until the store opens, commands and queries are told why it does not. One that somebody else has open is not waited for.

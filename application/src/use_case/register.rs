@@ -9,6 +9,7 @@ use cocotalk_domain::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, AnyState, Decision, Refusal, States, UseCase};
+use crate::sealing::hmac;
 
 /// Takes the handle and begins the account, in one unit.
 #[derive(Clone, Debug)]
@@ -28,6 +29,14 @@ pub struct Register {
 pub struct RegisteredAnswer {
     /// Who they are.
     pub user_id: UserId,
+}
+
+/// The id of the claim on a name: keyed with the installation's pepper, so that it tells nothing about the name. `value` is
+/// normalised already.
+pub fn claim_id(pepper: &[u8; 32], kind: ClaimKind, value: &str) -> ClaimId {
+    let mac = hmac(pepper, format!("{}\0{value}", kind.as_str()).as_bytes());
+    let (id, _) = mac.split_first_chunk().expect("a MAC is longer than an id");
+    ClaimId(*id)
 }
 
 impl UseCase for Register {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use cocotalk_application::command_bus::{Accepted, Command};
 use cocotalk_application::port::event_log::{CommandKey, Metadata};
 use cocotalk_application::sealing::hmac;
-use cocotalk_application::use_case::register::{Register, RegisteredAnswer};
+use cocotalk_application::use_case::register::{Register, RegisteredAnswer, claim_id};
 use cocotalk_domain::claim::ClaimKind;
 use cocotalk_domain::id::{SessionId, UserId};
 use cocotalk_domain::sealed::Sealed;
@@ -47,9 +47,9 @@ pub(crate) struct NewAccount {
 pub(crate) struct AccountMade {
     /// Your id.
     #[schema(value_type = Uuid)]
-    user_id: UserId,
+    pub(super) user_id: UserId,
     /// A token for `Authorization: Bearer`.
-    access_token: String,
+    pub(super) access_token: String,
 }
 
 /// What is known of a person from the beginning, sealed as one.
@@ -146,11 +146,8 @@ fn answer(state: &DevState, accepted: &Accepted) -> Result<Response, Problem> {
 
 impl DevAccounts {
     /// The claim on a handle.
-    fn claim(&self, handle: &Handle) -> ClaimId {
-        let named = format!("{}\0{handle}", ClaimKind::Handle.as_str());
-        let mac = hmac(&self.pepper, named.as_bytes());
-        let (id, _) = mac.split_first_chunk().expect("the MAC has 32 bytes");
-        ClaimId(*id)
+    pub(super) fn claim(&self, handle: &Handle) -> ClaimId {
+        claim_id(&self.pepper, ClaimKind::Handle, handle.as_str())
     }
 }
 

@@ -3,11 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cocotalk_application::error::StoreError;
-use cocotalk_domain::claim::ClaimEvent;
-use cocotalk_domain::event::AnyEvent;
-use cocotalk_domain::id::{SessionId, UserId};
-use cocotalk_domain::stream::StreamId;
+use cocotalk_application::directory::owner;
+use cocotalk_domain::id::SessionId;
 use cocotalk_domain::text::Handle;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::client::LoopbackOnly;
@@ -18,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::create_dev::AccountMade;
-use crate::state::{DevAccounts, DevState};
+use crate::state::DevState;
 
 /// Who wants in.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -53,22 +50,52 @@ pub(crate) async fn sign_in_dev(
     let Some(handle) = errors.text("/handle", Handle::parse(&body.handle, &state.commands.limits)) else {
         return Err(errors.into_problem());
     };
-    let owner = state.accounts.owner(&handle).await?;
+    let owner = owner(&*state.accounts.log, state.accounts.claim(&handle)).await?;
     let user_id = owner.ok_or_else(|| Problem::new(Code::UserNotFound).detail("nobody has this handle"))?;
     let clock = &state.commands.clock;
-    let access_token = state.accounts.tokens.issue(user_id, SessionId(clock.new_id()), clock.now());
+    let access_token = state
+        .accounts
+        .tokens
+        .issue(user_id, SessionId(clock.new_id()), clock.now());
     Ok((StatusCode::CREATED, axum::Json(AccountMade { user_id, access_token })).into_response())
 }
 
-impl DevAccounts {
-    /// Whose handle it is, as the log says.
-    async fn owner(&self, handle: &Handle) -> Result<Option<UserId>, StoreError> {
-        let claim = StreamId::Claim(self.claim(handle));
-        let events = self.log.load(&claim, 0).await?;
-        let taken = events.into_iter().filter_map(|recorded| match recorded.event {
-            Ok(AnyEvent::Claim(ClaimEvent::Taken(taken))) => Some(taken.owner),
-            Ok(_) | Err(_) => None,
-        });
-        Ok(taken.last())
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use serde_json::json;
+
+    use crate::fake::{App, ME};
+
+    const PATH: &str = "/v1/dev/sessions";
+
+    #[tokio::test]
+    async fn whoever_has_the_handle_is_in() {
+        let app = App::new();
+        let told = app
+            .request(Method::POST, PATH)
+            .json(&json!({"handle": "taken_handle"}))
+            .send()
+            .await
+            .is(201);
+        assert_eq!(told["user_id"], ME.to_string());
+        assert!(told["access_token"].is_string());
+        assert_eq!(app.bus.seen(), []);
+    }
+
+    #[tokio::test]
+    async fn a_free_handle_is_nobodys() {
+        let request = App::new()
+            .request(Method::POST, PATH)
+            .json(&json!({"handle": "free_handle"}));
+        request.send().await.refused(404, "user_not_found");
+    }
+
+    #[tokio::test]
+    async fn there_is_nothing_for_others_than_this_machine() {
+        let request = App::new()
+            .request(Method::POST, PATH)
+            .json(&json!({"handle": "taken_handle"}));
+        request.from("192.0.2.1:4711").send().await.refused(404, "not_found");
     }
 }

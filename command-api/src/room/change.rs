@@ -48,7 +48,7 @@ pub(crate) struct RoomChange {
 }
 
 /// Which settings change.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettingsChange {
     /// Who changes name, photo and notice.

@@ -42,7 +42,9 @@ pub(super) struct EncodedEvent {
 
 impl EncodedUnit {
     pub(super) fn of(unit: Unit) -> Self {
-        Self { runs: unit.runs.into_iter().map(EncodedRun::of).collect() }
+        Self {
+            runs: unit.runs.into_iter().map(EncodedRun::of).collect(),
+        }
     }
 
     /// The keys of its commands.
@@ -65,22 +67,47 @@ impl EncodedRun {
             sequence += 1;
             let metadata = match &known {
                 Some((of, text)) if Arc::ptr_eq(of, &new.metadata) => Arc::clone(text),
-                Some(_) | None => serde_json::to_string(&*new.metadata).expect("metadata is plain data").into(),
+                Some(_) | None => serde_json::to_string(&*new.metadata)
+                    .expect("metadata is plain data")
+                    .into(),
             };
             known = Some((Arc::clone(&new.metadata), Arc::clone(&metadata)));
             let payload = new.event.payload();
             let event = (new.event.name(), new.event.version());
-            let hash =
-                content_hash(&run.stream, sequence, event, &payload, &metadata, new.subject, new.stamp.as_ref());
-            EncodedEvent { new, payload, metadata, hash }
+            let hash = content_hash(
+                &run.stream,
+                sequence,
+                event,
+                &payload,
+                &metadata,
+                new.subject,
+                new.stamp.as_ref(),
+            );
+            EncodedEvent {
+                new,
+                payload,
+                metadata,
+                hash,
+            }
         };
         let events = run.events.into_iter().map(encode).collect();
-        Self { stream: run.stream, slice: run.slice, after: run.after, aggregate_id, events }
+        Self {
+            stream: run.stream,
+            slice: run.slice,
+            after: run.after,
+            aggregate_id,
+            events,
+        }
     }
 }
 
 /// The values of an event's row, in the order of its statement.
-pub(super) fn push_event<'a>(run: &'a EncodedRun, event: &'a EncodedEvent, at: &RecordedEvent, to: &mut Vec<Value<'a>>) {
+pub(super) fn push_event<'a>(
+    run: &'a EncodedRun,
+    event: &'a EncodedEvent,
+    at: &RecordedEvent,
+    to: &mut Vec<Value<'a>>,
+) {
     let stamp = event.new.stamp.as_ref();
     to.extend([
         Value::text(run.stream.aggregate_type()),
@@ -108,10 +135,14 @@ pub(super) fn decode(row: &SqliteRow) -> Result<RecordedEvent, StoreError> {
     let number = |index: usize| row.try_get::<i64, _>(index).map_err(of_store);
     let (aggregate_type, aggregate_id) = (text(0)?, text(1)?);
     let stream = StreamId::parse(aggregate_type, aggregate_id).ok_or_else(|| {
-        StoreError::corrupt("the event log", format!("{aggregate_type}/{aggregate_id} is no stream of ours"))
+        StoreError::corrupt(
+            "the event log",
+            format!("{aggregate_type}/{aggregate_id} is no stream of ours"),
+        )
     })?;
     let slice = usize::try_from(number(3)?).ok().and_then(Slice::new);
-    let slice = slice.ok_or_else(|| StoreError::corrupt("the event log", format!("an event of {stream} has no slice")))?;
+    let slice =
+        slice.ok_or_else(|| StoreError::corrupt("the event log", format!("an event of {stream} has no slice")))?;
     let metadata: Metadata = serde_json::from_str(text(9)?)
         .map_err(|error| StoreError::corrupt("the event log", format!("metadata of {stream}: {error}")))?;
     Ok(RecordedEvent {
@@ -131,5 +162,8 @@ pub(super) fn decode_command(row: &SqliteRow, mac: usize) -> Result<StoredComman
     let answer: &str = row.try_get(mac + 1).map_err(of_store)?;
     let request_mac = bytes.try_into();
     let request_mac = request_mac.map_err(|_| StoreError::corrupt("the event log", "a request_mac is not 32 bytes"))?;
-    Ok(StoredCommand { request_mac, answer: answer.into() })
+    Ok(StoredCommand {
+        request_mac,
+        answer: answer.into(),
+    })
 }

@@ -47,7 +47,9 @@ pub(super) fn reader(path: &Path, settings: &Settings) -> SqliteConnectOptions {
 
 /// The connection of the key vault: what is deleted is overwritten, in the file and in its log.
 pub(super) fn vault(path: &Path) -> SqliteConnectOptions {
-    durable(path, 4_096).pragma("secure_delete", "ON").thread_name(|_| "key-vault".to_owned())
+    durable(path, 4_096)
+        .pragma("secure_delete", "ON")
+        .thread_name(|_| "key-vault".to_owned())
 }
 
 fn durable(path: &Path, page_bytes: u32) -> SqliteConnectOptions {
@@ -75,8 +77,14 @@ pub(super) async fn open(
 ) -> Result<SqliteConnection, OpenError> {
     let failed = |error| OpenError::of_driver(path, error);
     let mut connection = options.connect().await.map_err(failed)?;
-    schema.run_direct(&mut connection).await.map_err(|error| migration_failed(path, error))?;
-    sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK").execute(&mut connection).await.map_err(failed)?;
+    schema
+        .run_direct(&mut connection)
+        .await
+        .map_err(|error| migration_failed(path, error))?;
+    sqlx::raw_sql("BEGIN IMMEDIATE; ROLLBACK")
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
     Ok(connection)
 }
 

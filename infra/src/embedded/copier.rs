@@ -49,7 +49,11 @@ impl Log {
             1 => 65_536,
             size => u64::from(size),
         };
-        Self { page_bytes, pages: number(16), copied: number(96) }
+        Self {
+            page_bytes,
+            pages: number(16),
+            copied: number(96),
+        }
     }
 
     fn read(index: &Path) -> io::Result<Self> {
@@ -137,7 +141,9 @@ impl Copier {
 
     /// Copies what is left while the writer stands still.
     async fn copy_rest(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        let Some(requests) = self.requests.upgrade() else { return Ok(()) };
+        let Some(requests) = self.requests.upgrade() else {
+            return Ok(());
+        };
         let (reply, standing) = oneshot::channel();
         if requests.send(Request::Pause(reply)).await.is_err() {
             return Ok(());
@@ -155,7 +161,10 @@ impl Copier {
 /// One round. Who reads an old page or writes meanwhile is left alone.
 async fn copy(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     metrics::counter!(STATEMENTS, "role" => "writer").increment(1);
-    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await.map(drop)
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 #[cfg(test)]
@@ -169,7 +178,14 @@ mod tests {
         head[16..20].copy_from_slice(&300_u32.to_ne_bytes());
         head[96..100].copy_from_slice(&100_u32.to_ne_bytes());
         let log = Log::parse(&head);
-        assert_eq!(log, Log { page_bytes: 1_024, pages: 300, copied: 100 });
+        assert_eq!(
+            log,
+            Log {
+                page_bytes: 1_024,
+                pages: 300,
+                copied: 100
+            }
+        );
         assert_eq!((log.bytes(), log.missing()), (307_200, 200));
     }
 }

@@ -47,11 +47,17 @@ pub enum OpenError {
 
 impl OpenError {
     pub(super) fn unavailable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Unavailable { path: path.to_owned(), source: source.into() }
+        Self::Unavailable {
+            path: path.to_owned(),
+            source: source.into(),
+        }
     }
 
     pub(super) fn unreadable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Unreadable { path: path.to_owned(), source: source.into() }
+        Self::Unreadable {
+            path: path.to_owned(),
+            source: source.into(),
+        }
     }
 
     /// An error of the driver while opening `path`.
@@ -87,7 +93,9 @@ pub(super) fn fault(error: &sqlx::Error) -> Fault {
     if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) {
         return Fault::Damage;
     }
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<u32>().ok());
     match code.map(|code| code & 0xff) {
         Some(ERROR | TOOBIG | CONSTRAINT | MISMATCH | RANGE) => Fault::Row,
         Some(CORRUPT | NOTADB) => Fault::Damage,

@@ -33,7 +33,11 @@ impl Folder {
     /// Takes the folder, making it if it is not there.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         let unavailable = |error: io::Error| OpenError::unavailable(path, error);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unavailable)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(unavailable)?;
         let path = path.canonicalize().map_err(unavailable)?;
         let name = path.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
@@ -58,8 +62,14 @@ fn try_writing(path: &Path) -> Result<(), OpenError> {
         file.write_all(&[0; 4_096])?;
         file.sync_all()
     });
-    let removed = if path.exists() { std::fs::remove_file(path) } else { Ok(()) };
-    written.and(removed).map_err(|error| OpenError::unavailable(path, error))
+    let removed = if path.exists() {
+        std::fs::remove_file(path)
+    } else {
+        Ok(())
+    };
+    written
+        .and(removed)
+        .map_err(|error| OpenError::unavailable(path, error))
 }
 
 /// Makes names in a folder durable.

@@ -40,7 +40,12 @@ impl EmbeddedKeyVault {
         let master = master_key(&folder.file(MASTER_KEY), is_new)?;
         let options = connect::vault(&keys);
         let connection = Mutex::new(Some(connect::open(&keys, &options, &connect::KEYS).await?));
-        Ok(Self { master, options, connection, _folder: folder })
+        Ok(Self {
+            master,
+            options,
+            connection,
+            _folder: folder,
+        })
     }
 
     /// The rows of a query. A connection on which something failed, or whose caller has gone in the middle, is not used
@@ -48,7 +53,9 @@ impl EmbeddedKeyVault {
     async fn fetch(&self, text: &str, values: Vec<Value<'_>>) -> Result<Vec<SqliteRow>, StoreError> {
         let mut arguments = SqliteArguments::default();
         for value in values {
-            arguments.add(value).map_err(|error| of_store(sqlx::Error::Encode(error)))?;
+            arguments
+                .add(value)
+                .map_err(|error| of_store(sqlx::Error::Encode(error)))?;
         }
         let mut held = self.connection.lock().await;
         let mut connection = match held.take() {
@@ -65,7 +72,9 @@ impl EmbeddedKeyVault {
     fn unwrap(&self, label: &str, row: &SqliteRow, index: usize) -> Result<KeyBytes, StoreError> {
         let wrapped: &[u8] = row.try_get(index).map_err(of_store)?;
         let why = "a key was not wrapped by this master key";
-        self.master.unwrap(label, wrapped).ok_or_else(|| StoreError::corrupt("the key vault", why))
+        self.master
+            .unwrap(label, wrapped)
+            .ok_or_else(|| StoreError::corrupt("the key vault", why))
     }
 }
 
@@ -79,8 +88,12 @@ impl KeyVault for EmbeddedKeyVault {
              WHERE NOT EXISTS (SELECT 1 FROM destroyed_subjects WHERE subject = ?) \
              ON CONFLICT (subject) DO UPDATE SET created_at = created_at RETURNING wrapped_key";
         let id = || Value::id(&user.0);
-        let rows = self.fetch(text, vec![id(), Value::blob(wrapped), Value::int(now_ms()), id()]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::unavailable("the key", "it is destroyed for ever"))?;
+        let rows = self
+            .fetch(text, vec![id(), Value::blob(wrapped), Value::int(now_ms()), id()])
+            .await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| StoreError::unavailable("the key", "it is destroyed for ever"))?;
         self.unwrap(&label, row, 0)
     }
 
@@ -89,7 +102,10 @@ impl KeyVault for EmbeddedKeyVault {
             return Ok(Vec::new());
         }
         let size = list_size(users.len());
-        let text = format!("SELECT subject, wrapped_key FROM subject_keys WHERE subject IN ({})", list(size));
+        let text = format!(
+            "SELECT subject, wrapped_key FROM subject_keys WHERE subject IN ({})",
+            list(size)
+        );
         let mut ids: Vec<_> = users.iter().map(|user| Value::id(&user.0)).collect();
         ids.resize(size, Value::NULL);
         let mut found = HashMap::new();
@@ -109,7 +125,9 @@ impl KeyVault for EmbeddedKeyVault {
         let values = vec![Value::id(&user.0), Value::int(now_ms()), Value::id(&user.0)];
         self.fetch(text, values).await?;
         // The old page still lies in the log: copy and empty it, or the key can be found there.
-        self.fetch("PRAGMA wal_checkpoint(TRUNCATE)", Vec::new()).await.map(drop)
+        self.fetch("PRAGMA wal_checkpoint(TRUNCATE)", Vec::new())
+            .await
+            .map(drop)
     }
 
     async fn secret(&self, name: &str) -> Result<KeyBytes, StoreError> {
@@ -117,8 +135,15 @@ impl KeyVault for EmbeddedKeyVault {
         let wrapped = self.master.wrap(&label, &rand::random());
         let text = "INSERT INTO secrets (name, wrapped_key, created_at) VALUES (?, ?, ?) \
              ON CONFLICT (name) DO UPDATE SET created_at = created_at RETURNING wrapped_key";
-        let rows = self.fetch(text, vec![Value::text(name), Value::blob(wrapped), Value::int(now_ms())]).await?;
-        let row = rows.first().ok_or_else(|| StoreError::corrupt("the key vault", "a secret was not kept"))?;
+        let rows = self
+            .fetch(
+                text,
+                vec![Value::text(name), Value::blob(wrapped), Value::int(now_ms())],
+            )
+            .await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| StoreError::corrupt("the key vault", "a secret was not kept"))?;
         self.unwrap(&label, row, 0)
     }
 }
@@ -137,16 +162,18 @@ fn master_key(path: &Path, is_new: bool) -> Result<MasterKey, OpenError> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
             let key = parse(text.trim());
-            key.map(MasterKey::new).ok_or_else(|| OpenError::unreadable(path, "it is not 64 hexadecimal digits"))
+            key.map(MasterKey::new)
+                .ok_or_else(|| OpenError::unreadable(path, "it is not 64 hexadecimal digits"))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_new => {
             let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
             write(path, &key).map_err(|error| OpenError::unavailable(path, error))?;
             Ok(MasterKey::new(*key))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(OpenError::unreadable(path, "it is missing, and there are keys that only it opens"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::unreadable(
+            path,
+            "it is missing, and there are keys that only it opens",
+        )),
         Err(error) => Err(OpenError::unavailable(path, error)),
     }
 }
@@ -154,7 +181,12 @@ fn master_key(path: &Path, is_new: bool) -> Result<MasterKey, OpenError> {
 /// Writes it beside and renames, so that there is never half a key, and makes file and name durable.
 fn write(path: &Path, key: &[u8; 32]) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file: File = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
     let mut text: Zeroizing<String> = Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect());
     text.push('\n');
     file.write_all(text.as_bytes())?;
@@ -184,13 +216,19 @@ mod tests {
         let path = folder.path().join(MASTER_KEY);
         let first = master_key(&path, true).expect("it is made");
         let again = master_key(&path, false).expect("it is read");
-        assert_eq!(*again.unwrap("a", &first.wrap("a", &[1; 32])).expect("the same key"), [1; 32]);
+        assert_eq!(
+            *again.unwrap("a", &first.wrap("a", &[1; 32])).expect("the same key"),
+            [1; 32]
+        );
     }
 
     #[test]
     fn a_lost_master_key_is_not_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(matches!(master_key(&folder.path().join(MASTER_KEY), false), Err(OpenError::Unreadable { .. })));
+        assert!(matches!(
+            master_key(&folder.path().join(MASTER_KEY), false),
+            Err(OpenError::Unreadable { .. })
+        ));
     }
 
     #[test]

@@ -21,7 +21,13 @@ use super::writer::{Append, KeepSnapshot, Request, Turn};
 
 impl EmbeddedStore {
     async fn events(&self, text: &str, values: Vec<Value<'_>>) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.shared.readers.fetch(text, values).await?.iter().map(decode).collect()
+        self.shared
+            .readers
+            .fetch(text, values)
+            .await?
+            .iter()
+            .map(decode)
+            .collect()
     }
 
     async fn ask(&self, request: Request) -> Result<(), StoreError> {
@@ -66,15 +72,28 @@ impl LogReader for EmbeddedStore {
             values.push(Value::number(index as u64));
             values.push(Value::number(slice.index() as u64));
         }
-        let mut probe = Probe { command: None, versions: vec![0; streams.len()], heads: vec![0; slices.len()] };
-        for row in self.shared.readers.fetch(&texts::probe(sizes[0], sizes[1]), values).await? {
+        let mut probe = Probe {
+            command: None,
+            versions: vec![0; streams.len()],
+            heads: vec![0; slices.len()],
+        };
+        for row in self
+            .shared
+            .readers
+            .fetch(&texts::probe(sizes[0], sizes[1]), values)
+            .await?
+        {
             let what: i64 = row.try_get(0).map_err(of_store)?;
             if what == 0 {
                 probe.command = Some(decode_command(&row, 2)?);
                 continue;
             }
             let (index, number): (i64, i64) = (row.try_get(1).map_err(of_store)?, row.try_get(4).map_err(of_store)?);
-            let list = if what == 1 { &mut probe.versions } else { &mut probe.heads };
+            let list = if what == 1 {
+                &mut probe.versions
+            } else {
+                &mut probe.heads
+            };
             list[index as usize] = number as u64;
         }
         Ok(probe)
@@ -98,12 +117,18 @@ impl EventLog for EmbeddedStore {
         let (reply, turn) = oneshot::channel();
         self.ask(Request::Lock(reply)).await?;
         let turn = turn.await.map_err(|_gone| stopped())?;
-        Ok(Box::new(Locked { store: self.clone(), turn }))
+        Ok(Box::new(Locked {
+            store: self.clone(),
+            turn,
+        }))
     }
 
     async fn read_slice(&self, slice: Slice, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
-        let values =
-            vec![Value::number(slice.index() as u64), Value::number(after), Value::number(PAGE_EVENTS as u64)];
+        let values = vec![
+            Value::number(slice.index() as u64),
+            Value::number(after),
+            Value::number(PAGE_EVENTS as u64),
+        ];
         self.events(&texts::read_slice(), values).await
     }
 
@@ -121,12 +146,21 @@ impl EventLog for EmbeddedStore {
         let Some(row) = rows.first() else { return Ok(None) };
         let sequence: i64 = row.try_get(0).map_err(of_store)?;
         let state = row.try_get(1).map_err(of_store)?;
-        Ok(Some(Snapshot { sequence: sequence as u64, state_version, state }))
+        Ok(Some(Snapshot {
+            sequence: sequence as u64,
+            state_version,
+            state,
+        }))
     }
 
     async fn save_snapshot(&self, stream: &StreamId, snapshot: Snapshot) -> Result<(), StoreError> {
         let (reply, kept) = oneshot::channel();
-        self.ask(Request::Snapshot(KeepSnapshot { stream: *stream, snapshot, reply })).await?;
+        self.ask(Request::Snapshot(KeepSnapshot {
+            stream: *stream,
+            snapshot,
+            reply,
+        }))
+        .await?;
         kept.await.map_err(|_gone| stopped())?
     }
 }
@@ -162,7 +196,10 @@ impl LockedLog for Locked {
     async fn commit(self: Box<Self>, unit: Unit) -> Result<UnitOutcome, StoreError> {
         let Self { turn, .. } = *self;
         let (reply, outcomes) = oneshot::channel();
-        turn.append(Append { units: vec![EncodedUnit::of(unit)], reply })?;
+        turn.append(Append {
+            units: vec![EncodedUnit::of(unit)],
+            reply,
+        })?;
         let outcomes = outcomes.await.map_err(|_gone| stopped())??;
         outcomes.into_iter().next().ok_or_else(stopped)
     }

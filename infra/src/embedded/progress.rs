@@ -32,8 +32,13 @@ impl Progress {
         heads: &[u64; SLICES],
         projections: impl IntoIterator<Item = (&'static str, &'a [u64; SLICES])>,
     ) -> Self {
-        let projections = projections.into_iter().map(|(name, positions)| (name, Positions::new(positions)));
-        Self { heads: Positions::new(heads), projections: projections.collect() }
+        let projections = projections
+            .into_iter()
+            .map(|(name, positions)| (name, Positions::new(positions)));
+        Self {
+            heads: Positions::new(heads),
+            projections: projections.collect(),
+        }
     }
 
     pub(super) fn heads(&self) -> [u64; SLICES] {

@@ -26,7 +26,11 @@ impl Readers {
         for _ in 0..count {
             idle.push(options.connect().await?);
         }
-        Ok(Self { options, idle: Mutex::new(idle), permits: Semaphore::new(count) })
+        Ok(Self {
+            options,
+            idle: Mutex::new(idle),
+            permits: Semaphore::new(count),
+        })
     }
 
     /// The rows of a query.
@@ -34,7 +38,9 @@ impl Readers {
         let mut arguments = SqliteArguments::default();
         arguments.reserve(values.len(), 0);
         for value in values {
-            arguments.add(value).map_err(|error| of_store(sqlx::Error::Encode(error)))?;
+            arguments
+                .add(value)
+                .map_err(|error| of_store(sqlx::Error::Encode(error)))?;
         }
         let mut reader = self.take().await?;
         metrics::counter!(STATEMENTS, "role" => "reader").increment(1);
@@ -57,13 +63,21 @@ impl Readers {
     }
 
     async fn take(&self) -> Result<Reader<'_>, StoreError> {
-        let permit = self.permits.acquire().await.map_err(|_closed| super::error::stopped())?;
+        let permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_closed| super::error::stopped())?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.options.connect().await.map_err(of_store)?,
         };
-        Ok(Reader { connection: Some(connection), readers: self, _permit: permit })
+        Ok(Reader {
+            connection: Some(connection),
+            readers: self,
+            _permit: permit,
+        })
     }
 }
 
@@ -85,20 +99,28 @@ impl Deref for Reader<'_> {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &Self::Target {
-        self.connection.as_ref().expect("a reader has its connection until it is discarded or dropped")
+        self.connection
+            .as_ref()
+            .expect("a reader has its connection until it is discarded or dropped")
     }
 }
 
 impl DerefMut for Reader<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        self.connection.as_mut().expect("a reader has its connection until it is discarded or dropped")
+        self.connection
+            .as_mut()
+            .expect("a reader has its connection until it is discarded or dropped")
     }
 }
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.readers
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
         }
     }
 }

@@ -51,7 +51,10 @@ impl ReadModel for EmbeddedStore {
             return Ok(HashMap::new());
         }
         let size = list_size(rooms.len());
-        let text = format!("SELECT {ROOM} FROM rooms_v1 WHERE room_id IN ({}) AND kind IS NOT NULL", list(size));
+        let text = format!(
+            "SELECT {ROOM} FROM rooms_v1 WHERE room_id IN ({}) AND kind IS NOT NULL",
+            list(size)
+        );
         let mut ids: Vec<_> = rooms.iter().map(|room| Value::id(&room.0)).collect();
         ids.resize(size, Value::NULL);
         let found = self.rows(&text, ids, room).await?;
@@ -61,13 +64,19 @@ impl ReadModel for EmbeddedStore {
     async fn user_rooms(&self, user: UserId) -> Result<Vec<UserRoomRow>, StoreError> {
         let text =
             format!("SELECT {USER_ROOM} FROM user_rooms_v1 WHERE user_id = ? AND state = 1 AND joined_at IS NOT NULL");
-        self.rows(&text, vec![Value::id(&user.0)], |row| user_room(user, row)).await
+        self.rows(&text, vec![Value::id(&user.0)], |row| user_room(user, row))
+            .await
     }
 
     async fn user_room(&self, user: UserId, room: RoomId) -> Result<Option<UserRoomRow>, StoreError> {
-        let text =
-            format!("SELECT {USER_ROOM} FROM user_rooms_v1 WHERE user_id = ? AND room_id = ? AND joined_at IS NOT NULL");
-        let rows = self.rows(&text, vec![Value::id(&user.0), Value::id(&room.0)], |row| user_room(user, row)).await?;
+        let text = format!(
+            "SELECT {USER_ROOM} FROM user_rooms_v1 WHERE user_id = ? AND room_id = ? AND joined_at IS NOT NULL"
+        );
+        let rows = self
+            .rows(&text, vec![Value::id(&user.0), Value::id(&room.0)], |row| {
+                user_room(user, row)
+            })
+            .await?;
         Ok(rows.into_iter().next())
     }
 
@@ -78,7 +87,9 @@ impl ReadModel for EmbeddedStore {
 
     async fn user_read(&self, user: UserId, room: RoomId) -> Result<Option<UserReadRow>, StoreError> {
         let text = "SELECT room_id, read_seq, read_cnt FROM user_reads_v1 WHERE user_id = ? AND room_id = ?";
-        let rows = self.rows(text, vec![Value::id(&user.0), Value::id(&room.0)], user_read).await?;
+        let rows = self
+            .rows(text, vec![Value::id(&user.0), Value::id(&room.0)], user_read)
+            .await?;
         Ok(rows.into_iter().next())
     }
 
@@ -97,7 +108,12 @@ impl ReadModel for EmbeddedStore {
 
     async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError> {
         let text = "SELECT user_id, read_seq FROM room_reads_v1 WHERE room_id = ?";
-        let read = |row: &Columns<'_>| Ok(RoomReadRow { user_id: row.id(0)?.into(), read_seq: row.seq(1)? });
+        let read = |row: &Columns<'_>| {
+            Ok(RoomReadRow {
+                user_id: row.id(0)?.into(),
+                read_seq: row.seq(1)?,
+            })
+        };
         self.rows(text, vec![Value::id(&room.0)], read).await
     }
 
@@ -135,8 +151,10 @@ impl ReadModel for EmbeddedStore {
              WHERE room_id = ? AND bucket = column1 AND seq = column2",
             values(size, 2)
         );
-        let mut values: Vec<_> =
-            seqs.iter().flat_map(|seq| [Value::number(bucket(*seq)), Value::number(seq.0)]).collect();
+        let mut values: Vec<_> = seqs
+            .iter()
+            .flat_map(|seq| [Value::number(bucket(*seq)), Value::number(seq.0)])
+            .collect();
         values.resize(size * 2, Value::NULL);
         values.push(Value::id(&room.0));
         self.rows(&text, values, |row| message(room, row)).await
@@ -147,13 +165,26 @@ impl ReadModel for EmbeddedStore {
             return Ok(HashMap::new());
         }
         let size = list_size(users.len());
-        let text = format!("SELECT user_id, sealed, version FROM profiles_v1 WHERE user_id IN ({})", list(size));
+        let text = format!(
+            "SELECT user_id, sealed, version FROM profiles_v1 WHERE user_id IN ({})",
+            list(size)
+        );
         let mut ids: Vec<_> = users.iter().map(|user| Value::id(&user.0)).collect();
         ids.resize(size, Value::NULL);
         let profile = |row: &Columns<'_>| {
             let user_id = UserId(row.id(0)?);
-            let sealed = Sealed { subject: user_id, bytes: row.get::<&[u8]>(1)?.to_vec() };
-            Ok((user_id, ProfileRow { user_id, sealed, version: Version(row.number(2)?) }))
+            let sealed = Sealed {
+                subject: user_id,
+                bytes: row.get::<&[u8]>(1)?.to_vec(),
+            };
+            Ok((
+                user_id,
+                ProfileRow {
+                    user_id,
+                    sealed,
+                    version: Version(row.number(2)?),
+                },
+            ))
         };
         Ok(self.rows(&text, ids, profile).await?.into_iter().collect())
     }
@@ -206,7 +237,9 @@ fn room(row: &Columns<'_>) -> Result<RoomRow, StoreError> {
 }
 
 fn last(row: &Columns<'_>) -> Result<Option<LastItem>, StoreError> {
-    let Some(seq) = row.get::<Option<i64>>(11)? else { return Ok(None) };
+    let Some(seq) = row.get::<Option<i64>>(11)? else {
+        return Ok(None);
+    };
     let author_id = UserId(row.id(15)?);
     Ok(Some(LastItem {
         seq: Seq(seq as u64),
@@ -236,7 +269,11 @@ fn user_room(user_id: UserId, row: &Columns<'_>) -> Result<UserRoomRow, StoreErr
 }
 
 fn user_read(row: &Columns<'_>) -> Result<UserReadRow, StoreError> {
-    Ok(UserReadRow { room_id: row.id(0)?.into(), read_seq: row.seq(1)?, read_cnt: row.cnt(2)? })
+    Ok(UserReadRow {
+        room_id: row.id(0)?.into(),
+        read_seq: row.seq(1)?,
+        read_cnt: row.cnt(2)?,
+    })
 }
 
 fn damaged(why: impl std::fmt::Display) -> StoreError {
@@ -286,12 +323,18 @@ impl<'a> Columns<'a> {
 
     fn ids(&self, index: usize) -> Result<Vec<UserId>, StoreError> {
         let bytes = self.get::<Option<&[u8]>>(index)?.unwrap_or_default();
-        bytes.chunks(16).map(|id| Uuid::from_slice(id).map(UserId).map_err(damaged)).collect()
+        bytes
+            .chunks(16)
+            .map(|id| Uuid::from_slice(id).map(UserId).map_err(damaged))
+            .collect()
     }
 
     fn sealed(&self, index: usize, subject: UserId) -> Result<Option<Sealed>, StoreError> {
         let bytes: Option<&[u8]> = self.get(index)?;
-        Ok(bytes.map(|bytes| Sealed { subject, bytes: bytes.to_vec() }))
+        Ok(bytes.map(|bytes| Sealed {
+            subject,
+            bytes: bytes.to_vec(),
+        }))
     }
 
     fn kind(&self, index: usize) -> Result<ItemKind, StoreError> {

@@ -12,47 +12,6 @@ use cocotalk_domain::sealed::Sealed;
 use super::script::{Step, Value};
 use super::sql::Sql;
 
-/// A row that the tables cannot hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a text is sealed by {found}, not by the person it is stored under, {expected}")]
-pub(super) struct ForeignSeal {
-    expected: UserId,
-    found: UserId,
-}
-
-/// Whether every sealed text is sealed by the person that its row names: the tables keep the bytes alone.
-pub(super) fn check(write: &RowWrite) -> Result<(), ForeignSeal> {
-    let (expected, sealed) = match write {
-        RowWrite::Message(row) => (row.author_id, row.body.as_ref()),
-        RowWrite::Head { last, .. } => (last.author_id, last.preview.as_ref()),
-        RowWrite::Room(row) => match &row.last {
-            Some(last) => (last.author_id, last.preview.as_ref()),
-            None => return Ok(()),
-        },
-        RowWrite::UserRoomPreferences { user_id, alias, .. } => (*user_id, alias.as_ref()),
-        RowWrite::Profile(row) => (row.user_id, Some(&row.sealed)),
-        RowWrite::RoomVersion { .. }
-        | RowWrite::RoomMembers { .. }
-        | RowWrite::RoomOwner { .. }
-        | RowWrite::RoomName { .. }
-        | RowWrite::RoomNotice { .. }
-        | RowWrite::RoomSettings { .. }
-        | RowWrite::RoomClosed { .. }
-        | RowWrite::UserRoom { .. }
-        | RowWrite::UserRoomLeft { .. }
-        | RowWrite::UserRoomFloor { .. }
-        | RowWrite::Member { .. }
-        | RowWrite::MemberLeft { .. }
-        | RowWrite::MemberRole { .. }
-        | RowWrite::Read { .. }
-        | RowWrite::ReadEnded { .. } => return Ok(()),
-    };
-    match sealed {
-        Some(Sealed { subject, .. }) if *subject != expected => Err(ForeignSeal { expected, found: *subject }),
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// The steps of a projection's writes, split by what they are.
 #[derive(Default)]
 pub(super) struct RowSteps<'a> {
@@ -126,12 +85,14 @@ impl<'a> Lists<'a> {
 
     fn flush_joins(&mut self) {
         let joins = std::mem::take(&mut self.joins);
-        self.user_rooms.extend(Step::many(Sql::UserRooms, &joins, |write, values| push(write, values)));
+        self.user_rooms
+            .extend(Step::many(Sql::UserRooms, &joins, |write, values| push(write, values)));
     }
 
     fn flush_arrivals(&mut self) {
         let arrivals = std::mem::take(&mut self.arrivals);
-        self.members.extend(Step::many(Sql::Members, &arrivals, |write, values| push(write, values)));
+        self.members
+            .extend(Step::many(Sql::Members, &arrivals, |write, values| push(write, values)));
     }
 
     fn into_steps(mut self) -> RowSteps<'a> {
@@ -139,10 +100,24 @@ impl<'a> Lists<'a> {
         self.flush_arrivals();
         let mut usual = Step::many(Sql::Messages, &self.messages, |row, values| push_message(row, values));
         usual.extend(Step::many(Sql::Heads, &self.heads, |write, values| push(write, values)));
-        usual.extend(Step::many(Sql::UserReads, &self.reads, |write, values| push(write, values)));
-        usual.extend(Step::many(Sql::RoomReads, &self.reads, |write, values| push_room_read(write, values)));
-        let others = self.rooms.into_iter().chain(self.user_rooms).chain(self.members).chain(self.profiles).collect();
-        RowSteps { usual, others, ended: self.ended }
+        usual.extend(Step::many(Sql::UserReads, &self.reads, |write, values| {
+            push(write, values)
+        }));
+        usual.extend(Step::many(Sql::RoomReads, &self.reads, |write, values| {
+            push_room_read(write, values)
+        }));
+        let others = self
+            .rooms
+            .into_iter()
+            .chain(self.user_rooms)
+            .chain(self.members)
+            .chain(self.profiles)
+            .collect();
+        RowSteps {
+            usual,
+            others,
+            ended: self.ended,
+        }
     }
 }
 
@@ -184,7 +159,11 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
             push_last(Some(last), to);
         }
         RowWrite::RoomVersion { room_id, version } => to.extend([Value::number(version.0), Value::id(&room_id.0)]),
-        RowWrite::RoomMembers { room_id, member_count, member_sample } => to.extend([
+        RowWrite::RoomMembers {
+            room_id,
+            member_count,
+            member_sample,
+        } => to.extend([
             Value::int((*member_count).into()),
             Value::blob(ids(member_sample)),
             Value::id(&room_id.0),
@@ -195,7 +174,14 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
         }
         RowWrite::RoomSettings { room_id, settings } => to.extend([Value::blob(json(settings)), Value::id(&room_id.0)]),
         RowWrite::RoomClosed { room_id } => to.push(Value::id(&room_id.0)),
-        RowWrite::UserRoom { user_id, room_id, joined_seq, joined_cnt, joined_at, peer_id } => to.extend([
+        RowWrite::UserRoom {
+            user_id,
+            room_id,
+            joined_seq,
+            joined_cnt,
+            joined_at,
+            peer_id,
+        } => to.extend([
             Value::id(&user_id.0),
             Value::id(&room_id.0),
             Value::number(joined_seq.0),
@@ -204,20 +190,38 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
             Value::or_null(peer_id.as_ref(), |peer| Value::id(&peer.0)),
         ]),
         RowWrite::UserRoomLeft { user_id, room_id } => to.extend([Value::id(&user_id.0), Value::id(&room_id.0)]),
-        RowWrite::UserRoomFloor { user_id, room_id, floor_seq, floor_cnt } => to.extend([
+        RowWrite::UserRoomFloor {
+            user_id,
+            room_id,
+            floor_seq,
+            floor_cnt,
+        } => to.extend([
             Value::id(&user_id.0),
             Value::id(&room_id.0),
             Value::number(floor_seq.0),
             Value::number(floor_cnt.0),
         ]),
-        RowWrite::UserRoomPreferences { user_id, room_id, muted_until, pinned_at, alias } => to.extend([
+        RowWrite::UserRoomPreferences {
+            user_id,
+            room_id,
+            muted_until,
+            pinned_at,
+            alias,
+        } => to.extend([
             Value::id(&user_id.0),
             Value::id(&room_id.0),
             Value::or_null(*muted_until, |at| Value::int(at.millis())),
             Value::or_null(*pinned_at, |at| Value::int(at.millis())),
             sealed(alias.as_ref()),
         ]),
-        RowWrite::Member { room_id, user_id, role, joined_seq, joined_at, invited_by } => to.extend([
+        RowWrite::Member {
+            room_id,
+            user_id,
+            role,
+            joined_seq,
+            joined_at,
+            invited_by,
+        } => to.extend([
             Value::id(&room_id.0),
             Value::id(&user_id.0),
             Value::int(role_number(*role)),
@@ -227,9 +231,18 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
         ]),
         RowWrite::MemberLeft { room_id, user_id } => to.extend([Value::id(&room_id.0), Value::id(&user_id.0)]),
         RowWrite::MemberRole { room_id, user_id, role } => {
-            to.extend([Value::int(role_number(*role)), Value::id(&room_id.0), Value::id(&user_id.0)]);
+            to.extend([
+                Value::int(role_number(*role)),
+                Value::id(&room_id.0),
+                Value::id(&user_id.0),
+            ]);
         }
-        RowWrite::Read { room_id, user_id, read_seq, read_cnt } => to.extend([
+        RowWrite::Read {
+            room_id,
+            user_id,
+            read_seq,
+            read_cnt,
+        } => to.extend([
             Value::id(&user_id.0),
             Value::id(&room_id.0),
             Value::number(read_seq.0),
@@ -238,14 +251,26 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
         RowWrite::ReadEnded { room_id, user_id, seq } => {
             to.extend([Value::id(&room_id.0), Value::id(&user_id.0), Value::number(seq.0)]);
         }
-        RowWrite::Profile(ProfileRow { user_id, sealed, version }) => {
-            to.extend([Value::id(&user_id.0), Value::blob(&sealed.bytes), Value::number(version.0)]);
+        RowWrite::Profile(ProfileRow {
+            user_id,
+            sealed,
+            version,
+        }) => {
+            to.extend([
+                Value::id(&user_id.0),
+                Value::blob(&sealed.bytes),
+                Value::number(version.0),
+            ]);
         }
     }
 }
 
 fn push_message<'a>(row: &'a MessageRow, to: &mut Vec<Value<'a>>) {
-    let meta = if row.meta.is_empty() { Value::NULL } else { Value::blob(json(&row.meta)) };
+    let meta = if row.meta.is_empty() {
+        Value::NULL
+    } else {
+        Value::blob(json(&row.meta))
+    };
     to.extend([
         Value::id(&row.room_id.0),
         Value::number(row.seq.0),
@@ -295,7 +320,13 @@ fn push_last<'a>(last: Option<&'a LastItem>, to: &mut Vec<Value<'a>>) {
 }
 
 fn push_room_read<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
-    if let RowWrite::Read { room_id, user_id, read_seq, .. } = write {
+    if let RowWrite::Read {
+        room_id,
+        user_id,
+        read_seq,
+        ..
+    } = write
+    {
         to.extend([Value::id(&room_id.0), Value::id(&user_id.0), Value::number(read_seq.0)]);
     }
 }

@@ -80,7 +80,12 @@ pub(super) struct Step<'a> {
 impl<'a> Step<'a> {
     /// A statement that takes no rows, or one.
     pub(super) fn one(sql: Sql, values: impl Into<Vec<Value<'a>>>) -> Self {
-        Self { sql, size: 1, rows: 1, values: values.into() }
+        Self {
+            sql,
+            size: 1,
+            rows: 1,
+            values: values.into(),
+        }
     }
 
     /// As few statements as can write these rows.
@@ -93,7 +98,12 @@ impl<'a> Step<'a> {
                     all.reserve(all.len() * (chunk.len() - 1));
                 }
             }
-            Self { sql, size: size_for(chunk.len()), rows: chunk.len(), values: all }
+            Self {
+                sql,
+                size: size_for(chunk.len()),
+                rows: chunk.len(),
+                values: all,
+            }
         });
         chunks.collect()
     }
@@ -131,7 +141,13 @@ impl WriteConnection {
         open: SqliteConnection,
         projections: Vec<(&'static str, u32)>,
     ) -> Self {
-        Self { options, open: Some(open), projections, texts: HashMap::new(), joined: HashMap::new() }
+        Self {
+            options,
+            open: Some(open),
+            projections,
+            texts: HashMap::new(),
+            joined: HashMap::new(),
+        }
     }
 
     /// Carries out all steps in one trip. At the first error it stops; what was begun is still open then.
@@ -147,7 +163,9 @@ impl WriteConnection {
                 arguments.add(value).map_err(sqlx::Error::Encode)?;
             }
         }
-        sqlx::query_with(&text, arguments).execute(self.connection().await?).await?;
+        sqlx::query_with(&text, arguments)
+            .execute(self.connection().await?)
+            .await?;
         Ok(())
     }
 
@@ -163,7 +181,9 @@ impl WriteConnection {
     pub(super) async fn roll_back(&mut self) {
         let Some(connection) = self.open.as_mut() else { return };
         metrics::counter!(STATEMENTS, "role" => "writer").increment(1);
-        let rolled_back = sqlx::query(Sql::Rollback.text(1, &[]).as_str()).execute(connection).await;
+        let rolled_back = sqlx::query(Sql::Rollback.text(1, &[]).as_str())
+            .execute(connection)
+            .await;
         // "No transaction is active" is the usual answer after a full disk: the engine has rolled back itself.
         if rolled_back.is_err_and(|error| super::error::fault(&error) != super::error::Fault::Row) {
             self.open = None;
@@ -177,7 +197,9 @@ impl WriteConnection {
         for value in values {
             arguments.add(value).map_err(sqlx::Error::Encode)?;
         }
-        sqlx::query_with(text, arguments).fetch_all(self.connection().await?).await
+        sqlx::query_with(text, arguments)
+            .fetch_all(self.connection().await?)
+            .await
     }
 
     /// Closes it in an orderly way.
@@ -210,6 +232,10 @@ impl WriteConnection {
 
     fn text(&mut self, sql: Sql, size: usize) -> Arc<str> {
         let Self { texts, projections, .. } = self;
-        Arc::clone(texts.entry((sql, size)).or_insert_with(|| sql.text(size, projections).into()))
+        Arc::clone(
+            texts
+                .entry((sql, size))
+                .or_insert_with(|| sql.text(size, projections).into()),
+        )
     }
 }

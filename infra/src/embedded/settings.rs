@@ -18,9 +18,10 @@ pub struct Settings {
     /// Size of a page of a new store, bytes (1,024: a message touches a few rows in many places, so small pages make small
     /// commits; measured in `docs/PERFORMANCE.md`). An existing store keeps its own.
     pub page_bytes: u32,
-    /// Page cache of the writer, KiB (65,536: the tails of all indexes of a large store).
+    /// Page cache of the writer, KiB (8,192: the tails of all indexes; a larger one makes every commit slower, since the engine
+    /// walks its table of pages, and what is not in it is in the memory of the operating system).
     pub writer_cache_kib: u32,
-    /// Page cache of one reader, KiB (8,192: it is emptied by every commit, so a large one is wasted).
+    /// Page cache of one reader, KiB (4,096: every commit empties it, so a large one is wasted).
     pub reader_cache_kib: u32,
     /// Requests that may wait for the writer (1,024: 64 lanes with one batch each, and room for everything else).
     pub queue_requests: usize,
@@ -44,8 +45,8 @@ impl Default for Settings {
             folder: PathBuf::from("data"),
             readers: 3,
             page_bytes: 1_024,
-            writer_cache_kib: 65_536,
-            reader_cache_kib: 8_192,
+            writer_cache_kib: 8_192,
+            reader_cache_kib: 4_096,
             queue_requests: 1_024,
             batch_events: 128,
             lock_ms: 5_000,
@@ -59,7 +60,12 @@ impl Default for Settings {
 impl Settings {
     /// Whether a store can be opened with them.
     pub fn validate(&self) -> Result<(), OpenError> {
-        let wrong = |setting, why: &str| Err(OpenError::Setting { setting, why: why.to_owned() });
+        let wrong = |setting, why: &str| {
+            Err(OpenError::Setting {
+                setting,
+                why: why.to_owned(),
+            })
+        };
         if !(1..=64).contains(&self.readers) {
             return wrong("readers", "must be 1 to 64");
         }

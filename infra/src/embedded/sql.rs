@@ -233,7 +233,8 @@ fn checkpoints(which: u16, rows: usize, projections: &[(&'static str, u32)]) -> 
             let _infallible = write!(names, "{comma}('{}', {version})", name.replace('\'', "''"));
         }
     }
-    let mut text = String::from("INSERT INTO projection_state (projection, version, slice, position) SELECT p.*, s.* FROM ");
+    let mut text =
+        String::from("INSERT INTO projection_state (projection, version, slice, position) SELECT p.*, s.* FROM ");
     let _infallible = write!(text, "(SELECT * FROM (VALUES {names})) p CROSS JOIN (SELECT * FROM ");
     push_values(&mut text, rows, 2);
     text.push_str(

@@ -60,28 +60,40 @@ impl<'a> Staged<'a> {
 
     /// Whether every unit won.
     pub(super) fn all_win(&self) -> bool {
-        self.outcomes.iter().all(|outcome| matches!(outcome, UnitOutcome::Appended { .. }))
+        self.outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, UnitOutcome::Appended { .. }))
     }
 
     /// The statements that append its events.
     pub(super) fn steps(&self) -> Vec<Step<'a>> {
         let rows: Vec<_> = self.sources.iter().zip(&self.events).collect();
-        Step::many(Sql::Events, &rows, |((run, event), at), values| push_event(run, event, at, values))
+        Step::many(Sql::Events, &rows, |((run, event), at), values| {
+            push_event(run, event, at, values)
+        })
     }
 
     fn place(&mut self, unit: &'a EncodedUnit, known: &Known<'_>, now_us: i64) -> UnitOutcome {
-        if unit.keys().any(|key| known.repeated.contains(&key) || self.keys.contains(&key)) {
+        if unit
+            .keys()
+            .any(|key| known.repeated.contains(&key) || self.keys.contains(&key))
+        {
             return UnitOutcome::Repeated;
         }
         let moved = |run: &EncodedRun| {
-            let version = self.versions.get(&run.stream).or_else(|| known.versions.get(&run.stream));
+            let version = self
+                .versions
+                .get(&run.stream)
+                .or_else(|| known.versions.get(&run.stream));
             version.copied().unwrap_or(0) != run.after
         };
         if unit.runs.iter().any(moved) {
             return UnitOutcome::Conflict;
         }
         self.keys.extend(unit.keys());
-        UnitOutcome::Appended { first_pos: unit.runs.iter().map(|run| self.append(run, now_us)).collect() }
+        UnitOutcome::Appended {
+            first_pos: unit.runs.iter().map(|run| self.append(run, now_us)).collect(),
+        }
     }
 
     fn append(&mut self, run: &'a EncodedRun, now_us: i64) -> u64 {
@@ -90,7 +102,10 @@ impl<'a> Staged<'a> {
         let mut sequence = run.after;
         for event in &run.events {
             sequence += 1;
-            *head = SliceHead { pos: head.pos + 1, ts_us: now_us.max(head.ts_us + 1) };
+            *head = SliceHead {
+                pos: head.pos + 1,
+                ts_us: now_us.max(head.ts_us + 1),
+            };
             self.events.push(Arc::new(RecordedEvent {
                 stream: run.stream,
                 sequence,

@@ -15,7 +15,6 @@ use tokio_util::task::TaskTracker;
 use super::copier::Copier;
 use super::error::OpenError;
 use super::folder::{self, DATABASE, Folder};
-use super::following::{Aggregate, Followed};
 use super::key_vault::EmbeddedKeyVault;
 use super::progress::Progress;
 use super::readers::Readers;
@@ -24,6 +23,7 @@ use super::settings::Settings;
 use super::staging::SliceHead;
 use super::writer::{Bounds, Request, Writer};
 use super::{connect, texts};
+use crate::following::{Aggregate, Followed};
 
 /// Most projections in one store: one bit each in the statements that move checkpoints.
 const MOST_PROJECTIONS: usize = 16;
@@ -37,18 +37,18 @@ pub struct EmbeddedStore {
 }
 
 pub(super) struct Shared {
-    pub(super) readers: Readers,
+    pub(super) readers: Arc<Readers>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) progress: Arc<Progress>,
     pub(super) feed: broadcast::Sender<Committed>,
-    pub(super) folder: Arc<Folder>,
+    keys: Arc<EmbeddedKeyVault>,
 }
 
 impl EmbeddedStore {
     /// Opens the store of a data folder, making it if it is not there.
     ///
-    /// Its tasks run on `tasks` and end after `stop`, when what waits already is durable; wait for them before the folder is
-    /// used again. Projections that are behind are caught up beside everything else. The time this takes does not depend on
+    /// Its tasks run on `tasks` and end after `stop` (or when the last clone is dropped), when what waits already is durable.
+    /// The folder is free again when they have ended and the store and its key vault are dropped. Projections that are behind are caught up beside everything else. The time this takes does not depend on
     /// the number of events.
     ///
     /// # Errors
@@ -62,37 +62,58 @@ impl EmbeddedStore {
         settings.validate()?;
         if projections.len() > MOST_PROJECTIONS {
             let why = format!("one store follows at most {MOST_PROJECTIONS}");
-            return Err(OpenError::Setting { setting: "projections", why });
+            return Err(OpenError::Setting {
+                setting: "projections",
+                why,
+            });
         }
         folder::survive_file_size_limit();
         let folder = Arc::new(Folder::take(&settings.folder)?);
         let path = folder.file(DATABASE);
         let failed = |error| OpenError::of_driver(&path, error);
 
+        let keys = Arc::new(EmbeddedKeyVault::open(Arc::clone(&folder)).await?);
         let options = connect::writer(&path, settings);
         let connection = connect::open(&path, &options, &connect::STORE).await?;
         if let Err(error) = folder::prepare_log(&path, settings.log_prepared_bytes) {
             tracing::warn!("the write-ahead log could not be prepared, so commits are slower: {error}");
         }
-        let names = projections.iter().map(|projection| (projection.name(), projection.version())).collect();
+        let names = projections
+            .iter()
+            .map(|projection| (projection.name(), projection.version()))
+            .collect();
         let mut connection = WriteConnection::new(options, connection, names);
         let slices = heads(&mut connection).await.map_err(failed)?;
         let mut followed = Vec::with_capacity(projections.len());
         for projection in projections {
             followed.push(follow(&mut connection, projection).await.map_err(failed)?);
         }
-        let readers = Readers::open(connect::reader(&path, settings), settings.readers).await.map_err(failed)?;
+        let readers = Readers::open(connect::reader(&path, settings), settings.readers)
+            .await
+            .map_err(failed)?;
+        let readers = Arc::new(readers);
 
         let (sender, receiver) = mpsc::channel(settings.queue_requests);
-        let positions = followed.iter().map(|followed| (followed.projection.name(), &followed.positions));
+        let positions = followed
+            .iter()
+            .map(|followed| (followed.projection.name(), &followed.positions));
         let progress = Arc::new(Progress::new(&slices.map(|head| head.pos), positions));
         let feed = crate::live::commits();
-        let bounds = Bounds { batch_events: settings.batch_events, lock: settings.lock(), pause: PAUSE };
+        let bounds = Bounds {
+            batch_events: settings.batch_events,
+            lock: settings.lock(),
+            pause: PAUSE,
+        };
         let shared = (Arc::clone(&progress), feed.clone());
         let writer = Writer::new(connection, receiver, (slices, followed), shared, bounds);
-        let shared = Arc::new(Shared { readers, requests: sender, progress, feed, folder });
-        let copier = Copier::new(connect::copier(&path, settings), &path, settings, &shared.requests);
-        let ending = Arc::clone(&shared);
+        let copier = Copier::new(connect::copier(&path, settings), &path, settings, &sender);
+        let shared = Arc::new(Shared {
+            readers: Arc::clone(&readers),
+            requests: sender,
+            progress,
+            feed,
+            keys,
+        });
         tasks.spawn(async move {
             let copying = stop.child_token();
             tokio::join!(
@@ -102,18 +123,15 @@ impl EmbeddedStore {
                 },
                 copier.run(copying.clone())
             );
-            ending.readers.close().await;
+            readers.close().await;
+            drop(folder);
         });
         Ok(Self { shared })
     }
 
-    /// Opens the key vault of the same folder. Its tasks are bound to the store's.
-    ///
-    /// # Errors
-    /// [`OpenError::Unavailable`] if its files cannot be read or written, [`OpenError::Unreadable`] if they do not belong
-    /// together.
-    pub async fn key_vault(&self) -> Result<EmbeddedKeyVault, OpenError> {
-        EmbeddedKeyVault::open(Arc::clone(&self.shared.folder)).await
+    /// The key vault of the same folder.
+    pub fn key_vault(&self) -> Arc<EmbeddedKeyVault> {
+        Arc::clone(&self.shared.keys)
     }
 }
 
@@ -144,5 +162,9 @@ async fn follow(connection: &mut WriteConnection, projection: Arc<dyn Projection
         let (aggregate_type, aggregate_id): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
         parked.extend(StreamId::parse(aggregate_type, aggregate_id).map(Aggregate::from));
     }
-    Ok(Followed { projection, positions, parked })
+    Ok(Followed {
+        projection,
+        positions,
+        parked,
+    })
 }

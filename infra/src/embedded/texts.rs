@@ -45,9 +45,8 @@ pub(super) fn repeated(size: usize) -> String {
 
 /// A command, the versions of streams and the heads of slices, at one moment: (what, number, request_mac, answer, version).
 pub(super) fn probe(streams: usize, slices: usize) -> String {
-    let mut text = String::from(
-        "SELECT 0, 0, request_mac, answer, NULL FROM events WHERE actor = ? AND command_id = ?",
-    );
+    let mut text =
+        String::from("SELECT 0, 0, request_mac, answer, NULL FROM events WHERE actor = ? AND command_id = ?");
     if streams > 0 {
         let _infallible = write!(
             text,
@@ -92,7 +91,8 @@ pub(super) const HEADS: &str = "WITH RECURSIVE slices (slice) AS (SELECT 0 UNION
     WHERE pos IS NOT NULL";
 
 /// How far a projection has come.
-pub(super) const CHECKPOINTS: &str = "SELECT slice, position FROM projection_state WHERE projection = ? AND version = ?";
+pub(super) const CHECKPOINTS: &str =
+    "SELECT slice, position FROM projection_state WHERE projection = ? AND version = ?";
 
 /// What waits for a projection.
 pub(super) const PARKED: &str =

@@ -16,10 +16,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::codec::EncodedUnit;
-use super::following::Followed;
 use super::progress::Progress;
 use super::script::WriteConnection;
 use super::staging::SliceHead;
+use crate::following::Followed;
 use crate::metrics::{PARKED, PROJECTION_LAG, QUEUE_DEPTH};
 
 /// Streams whose versions are remembered, so that most races are found without asking the file.
@@ -146,7 +146,11 @@ impl Writer {
 
     async fn next(&mut self, stop: &CancellationToken) -> Next {
         let behind = self.behind().is_some();
-        if behind && self.retry_catch_up_at.is_none_or(|at| at <= tokio::time::Instant::now()) {
+        if behind
+            && self
+                .retry_catch_up_at
+                .is_none_or(|at| at <= tokio::time::Instant::now())
+        {
             return match self.requests.try_recv() {
                 Ok(request) => Next::Request(request),
                 Err(mpsc::error::TryRecvError::Empty) if !stop.is_cancelled() => Next::CatchUp,
@@ -208,7 +212,12 @@ impl Writer {
         match tokio::time::timeout(self.bounds.lock, used).await {
             Ok(Ok(append)) => {
                 let events = append.units.iter().map(EncodedUnit::events).sum();
-                self.commit(Group { appends: vec![append], snapshots: Vec::new(), events }).await;
+                self.commit(Group {
+                    appends: vec![append],
+                    snapshots: Vec::new(),
+                    events,
+                })
+                .await;
             }
             Ok(Err(_dropped)) => {}
             Err(_elapsed) => tracing::warn!("a lock of the event log was held too long and is lost"),
@@ -228,12 +237,20 @@ impl Writer {
         let behind = |followed: &Followed| {
             Slice::all().find(|slice| followed.positions[slice.index()] < self.slices[slice.index()].pos)
         };
-        self.followed.iter().enumerate().find_map(|(index, followed)| Some((index, behind(followed)?)))
+        self.followed
+            .iter()
+            .enumerate()
+            .find_map(|(index, followed)| Some((index, behind(followed)?)))
     }
 
     fn tell_projections(&self) {
         for followed in &self.followed {
-            let lag: u64 = self.slices.iter().zip(followed.positions).map(|(head, at)| head.pos.saturating_sub(at)).sum();
+            let lag: u64 = self
+                .slices
+                .iter()
+                .zip(followed.positions)
+                .map(|(head, at)| head.pos.saturating_sub(at))
+                .sum();
             metrics::gauge!(PROJECTION_LAG, "projection" => followed.projection.name()).set(lag as f64);
             metrics::gauge!(PARKED, "projection" => followed.projection.name()).set(followed.parked.len() as f64);
         }
@@ -241,7 +258,10 @@ impl Writer {
 }
 
 fn refuse(group: Group, error: sqlx::Error) {
-    tracing::warn!("a transaction of the embedded store failed, and nothing of it was kept: {}", chain(&error));
+    tracing::warn!(
+        "a transaction of the embedded store failed, and nothing of it was kept: {}",
+        chain(&error)
+    );
     let error = Arc::new(error);
     for append in group.appends {
         let _gone = append.reply.send(Err(super::error::of_shared(&error)));

@@ -75,6 +75,7 @@ pub struct Rates {
     get,
     path = "/v1/limits",
     tag = "limits",
+    operation_id = "get_limits",
     responses(
         (status = 200, description = "The bounds", body = LimitsShown),
     ),

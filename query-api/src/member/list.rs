@@ -54,6 +54,7 @@ pub struct Member {
     get,
     path = "/v1/rooms/{room_id}/members",
     tag = "rooms",
+    operation_id = "list_members",
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 200, description = "Its members", body = MemberList),

@@ -39,6 +39,7 @@ pub struct TimelineQuery {
     /// The item of this seq and its neighbours.
     pub around: Option<u64>,
     /// Most items of the page: 1 to 100, 50 if it is not said.
+    #[param(minimum = 1, maximum = 100, default = 50)]
     pub limit: Option<u64>,
 }
 
@@ -80,6 +81,7 @@ pub struct Timeline {
     get,
     path = "/v1/rooms/{room_id}/messages",
     tag = "messages",
+    operation_id = "list_messages",
     params(("room_id" = Uuid, Path, description = "The room"), TimelineQuery),
     responses(
         (status = 200, description = "A page of the timeline", body = Timeline),
@@ -257,7 +259,11 @@ mod tests {
             ("after=18446744073709551615", vec![], true, false),
         ];
         for (query, seqs, has_before, has_after) in pages {
-            assert_eq!(page(&api, mina, room, query).await, (seqs, has_before, has_after), "{query}");
+            assert_eq!(
+                page(&api, mina, room, query).await,
+                (seqs, has_before, has_after),
+                "{query}"
+            );
         }
     }
 
@@ -265,7 +271,12 @@ mod tests {
     async fn a_page_has_50_items_unless_asked_otherwise_and_100_at_most() {
         let api = Api::new();
         let ([mina, ..], room) = room_of(&api, 120);
-        for (query, length) in [("", 50), ("limit=100", 100), ("around=60", 50), ("around=60&limit=100", 100)] {
+        for (query, length) in [
+            ("", 50),
+            ("limit=100", 100),
+            ("around=60", 50),
+            ("around=60&limit=100", 100),
+        ] {
             assert_eq!(page(&api, mina, room, query).await.0.len(), length, "{query}");
         }
     }
@@ -299,7 +310,11 @@ mod tests {
         api.world.invite(room, mina, &[dahee]);
         api.world.say(room, mina, "어서 와");
         for query in ["", "after=0", "around=1", "around=3", "before=100"] {
-            assert_eq!(page(&api, dahee, room, query).await, (vec![3, 4], false, false), "{query}");
+            assert_eq!(
+                page(&api, dahee, room, query).await,
+                (vec![3, 4], false, false),
+                "{query}"
+            );
         }
         for query in ["before=3", "before=2"] {
             assert_eq!(page(&api, dahee, room, query).await, (vec![], false, true), "{query}");
@@ -385,7 +400,13 @@ mod tests {
             api.world.read(large, *person, 2);
         }
         assert_eq!(unread_members(&api, people[0], large).await, [0, 98]);
-        assert!(api.get(people[0], &path(large)).await.ok().get("members_read").is_none());
+        assert!(
+            api.get(people[0], &path(large))
+                .await
+                .ok()
+                .get("members_read")
+                .is_none()
+        );
         let read = &api.get(people[0], &path(small)).await.ok()["members_read"];
         assert_eq!(read.as_array().unwrap().len(), 100);
     }

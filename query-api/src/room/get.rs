@@ -46,6 +46,7 @@ pub struct WholeRoom {
     get,
     path = "/v1/rooms/{room_id}",
     tag = "rooms",
+    operation_id = "get_room",
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 200, description = "The room", body = WholeRoom),
@@ -199,7 +200,10 @@ mod tests {
             let answer = api.get(mina, &format!("{path}{sign}q=1")).await;
             assert_eq!(answer.refused(422), "unknown_query_parameter");
         }
-        assert_eq!(api.get(mina, "/v1/rooms/nonsense").await.refused(400), "malformed_request");
+        assert_eq!(
+            api.get(mina, "/v1/rooms/nonsense").await.refused(400),
+            "malformed_request"
+        );
     }
 
     #[tokio::test]

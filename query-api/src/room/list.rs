@@ -29,6 +29,7 @@ pub struct RoomList {
     /// The rooms.
     pub items: Vec<Room>,
     /// Where the next page begins; null on the last one.
+    #[schema(required)]
     pub next_cursor: Option<String>,
     /// Unread messages in all of my rooms, whatever the page.
     pub total_unread: u64,
@@ -42,6 +43,7 @@ pub struct RoomList {
     get,
     path = "/v1/rooms",
     tag = "rooms",
+    operation_id = "list_rooms",
     params(PageQuery),
     responses(
         (status = 200, description = "A page of my rooms", body = RoomList),
@@ -54,7 +56,11 @@ pub(crate) async fn list(
     MinPosition(position): MinPosition,
 ) -> Result<Json<RoomList>, Problem> {
     let limit = page::limit(query.limit, &state.door.limits)?;
-    let after = query.cursor.as_deref().map(page::decode_cursor::<Activity>).transpose()?;
+    let after = query
+        .cursor
+        .as_deref()
+        .map(page::decode_cursor::<Activity>)
+        .transpose()?;
     state
         .reach(&position, &[Projection::Rooms, Projection::Reads, Projection::People])
         .await?;
@@ -91,7 +97,10 @@ pub(crate) async fn list(
     let subjects = listed.iter().flat_map(|(_, rows)| rows.subjects());
     let keys = state.sealing.keys(subjects.chain(profiles.subjects())).await?;
     let now = state.door.clock.now();
-    let items = listed.iter().map(|(_, rows)| rows.shown(&profiles, &keys, now)).collect();
+    let items = listed
+        .iter()
+        .map(|(_, rows)| rows.shown(&profiles, &keys, now))
+        .collect();
     Ok(Json(RoomList {
         items,
         next_cursor,
@@ -136,7 +145,10 @@ mod tests {
 
         api.world.say(room, mina, "거기 있어?");
         let back = api.get(jun, ROOMS).await.ok();
-        assert_eq!((&back["items"][0]["last_item"]["seq"], &back["total_unread"]), (&json!(2), &json!(1)));
+        assert_eq!(
+            (&back["items"][0]["last_item"]["seq"], &back["total_unread"]),
+            (&json!(2), &json!(1))
+        );
     }
 
     #[tokio::test]
@@ -212,9 +224,9 @@ mod tests {
         let room = api.world.group(100, &[mina, jun, hana]);
         let until = Instant::from_millis(NOW.millis() + 3_600_000);
         api.world.prefer(room, jun, until, "우리끼리");
-        let mine = &api.get(jun, ROOMS).await.ok()["items"][0];
+        let own = &api.get(jun, ROOMS).await.ok()["items"][0];
         assert_eq!(
-            (&mine["muted_until"], &mine["pinned"], &mine["alias"]),
+            (&own["muted_until"], &own["pinned"], &own["alias"]),
             (&json!(until), &json!(true), &json!("우리끼리"))
         );
         let theirs = &api.get(mina, ROOMS).await.ok()["items"][0];

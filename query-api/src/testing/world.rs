@@ -74,7 +74,7 @@ impl World {
     pub(crate) fn person(&self, number: u128, name: &str) -> UserId {
         let user_id = user(number);
         let json = serde_json::json!({"handle": format!("person.{number}"), "display_name": name});
-        let sealed = self.seal(user_id, &json.to_string());
+        let sealed = seal(user_id, &json.to_string());
         let version = Version(1);
         self.tables().profiles.insert(
             user_id,
@@ -120,8 +120,8 @@ impl World {
     /// Somebody answers a message.
     pub(crate) fn say_about(&self, room_id: RoomId, by: UserId, text: &str, answered: Option<Seq>) -> Seq {
         let preview = MessageText::parse(text, &Limits::default()).unwrap();
-        let preview = preview.preview().map(|preview| self.seal(by, preview));
-        let body = self.seal(by, text);
+        let preview = preview.preview().map(|preview| seal(by, preview));
+        let body = seal(by, text);
         let reply_to = answered.map(|seq| self.facts(room_id, seq));
         self.carry_out(room_id, |at| RoomCommand::Send {
             by,
@@ -136,10 +136,12 @@ impl World {
 
     fn facts(&self, room_id: RoomId, seq: Seq) -> MessageFacts {
         let tables = self.tables();
-        let event = tables.log[&StreamId::Room(room_id)].iter().find_map(|recorded| match &recorded.event {
-            Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) if e.seq == seq => Some(e.clone()),
-            _ => None,
-        });
+        let event = tables.log[&StreamId::Room(room_id)]
+            .iter()
+            .find_map(|recorded| match &recorded.event {
+                Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) if e.seq == seq => Some(e.clone()),
+                _ => None,
+            });
         let event = event.unwrap();
         MessageFacts {
             room_id,
@@ -215,7 +217,7 @@ impl World {
 
     /// Somebody mutes, pins and names a room for themselves.
     pub(crate) fn prefer(&self, room_id: RoomId, user_id: UserId, muted_until: Instant, alias: &str) {
-        let alias = Some(self.seal(user_id, alias));
+        let alias = Some(seal(user_id, alias));
         let mut tables = self.tables();
         let at = tables.tick();
         let seat = tables.user_rooms.get_mut(&(user_id, room_id)).unwrap();
@@ -254,7 +256,11 @@ impl World {
     /// The head of a room falls behind what its members have read: tables may be a moment apart.
     pub(crate) fn forget_head(&self, room_id: RoomId) {
         let mut tables = self.tables();
-        let last = tables.rooms.get_mut(&room_id).and_then(|room| room.last.as_mut()).unwrap();
+        let last = tables
+            .rooms
+            .get_mut(&room_id)
+            .and_then(|room| room.last.as_mut())
+            .unwrap();
         (last.seq, last.cnt) = (Seq(1), Cnt(0));
     }
 
@@ -290,11 +296,6 @@ impl World {
         self.statements.swap(0, Ordering::Relaxed)
     }
 
-    /// Seals a text with a person's key.
-    pub(crate) fn seal(&self, user_id: UserId, text: &str) -> Sealed {
-        DataKey::new(user_id, key_of(user_id)).seal(text)
-    }
-
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap()
     }
@@ -318,6 +319,11 @@ impl World {
         tables.states.insert(room_id, room);
         seq
     }
+}
+
+/// Seals a text with a person's key.
+fn seal(user_id: UserId, text: &str) -> Sealed {
+    DataKey::new(user_id, key_of(user_id)).seal(text)
 }
 
 fn invitation(people: &[UserId]) -> Invitation {
@@ -394,7 +400,10 @@ impl Tables {
                     members: vec![e.user_id],
                     ..ItemMeta::default()
                 };
-                self.item(line(room_id, (e.seq, e.cnt), ItemKind::Left, e.user_id, e.at, meta), None);
+                self.item(
+                    line(room_id, (e.seq, e.cnt), ItemKind::Left, e.user_id, e.at, meta),
+                    None,
+                );
                 self.members.remove(&(room_id, e.user_id));
                 self.user_rooms.get_mut(&(e.user_id, room_id)).unwrap().present = false;
                 self.recount(room_id, e.member_count, &e.sample);
@@ -467,12 +476,19 @@ impl Tables {
                 members,
                 ..ItemMeta::default()
             };
-            self.item(line(e.room_id, (e.seq, Cnt(0)), ItemKind::Invited, e.by, e.at, meta), None);
+            self.item(
+                line(e.room_id, (e.seq, Cnt(0)), ItemKind::Invited, e.by, e.at, meta),
+                None,
+            );
         }
         for user_id in &e.user_ids {
             let peer = e.user_ids.iter().find(|other| *other != user_id).unwrap_or(user_id);
             let peer = (!group).then_some(*peer);
-            let role = if group && *user_id == e.by { Role::Owner } else { Role::Member };
+            let role = if group && *user_id == e.by {
+                Role::Owner
+            } else {
+                Role::Member
+            };
             self.arrive(e.room_id, *user_id, role, (Seq(1), Cnt(0)), e.at, peer);
         }
     }
@@ -557,12 +573,18 @@ fn line(
 impl ReadModel for World {
     async fn rooms(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, RoomRow>, StoreError> {
         let tables = self.table();
-        Ok(rooms.iter().filter_map(|id| Some((*id, tables.rooms.get(id)?.clone()))).collect())
+        Ok(rooms
+            .iter()
+            .filter_map(|id| Some((*id, tables.rooms.get(id)?.clone())))
+            .collect())
     }
 
     async fn user_rooms(&self, user: UserId) -> Result<Vec<UserRoomRow>, StoreError> {
         let tables = self.table();
-        let mine = tables.user_rooms.values().filter(|row| row.user_id == user && row.present);
+        let mine = tables
+            .user_rooms
+            .values()
+            .filter(|row| row.user_id == user && row.present);
         Ok(mine.cloned().collect())
     }
 
@@ -616,12 +638,18 @@ impl ReadModel for World {
     async fn messages_at(&self, room: RoomId, seqs: &[Seq]) -> Result<Vec<MessageRow>, StoreError> {
         let tables = self.table();
         let seqs: BTreeSet<Seq> = seqs.iter().copied().collect();
-        Ok(seqs.iter().filter_map(|seq| tables.messages.get(&(room, *seq)).cloned()).collect())
+        Ok(seqs
+            .iter()
+            .filter_map(|seq| tables.messages.get(&(room, *seq)).cloned())
+            .collect())
     }
 
     async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError> {
         let tables = self.table();
-        Ok(users.iter().filter_map(|id| Some((*id, tables.profiles.get(id)?.clone()))).collect())
+        Ok(users
+            .iter()
+            .filter_map(|id| Some((*id, tables.profiles.get(id)?.clone())))
+            .collect())
     }
 
     async fn checkpoints(&self, _projection: &str) -> Result<[u64; SLICES], StoreError> {

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::super::codec::decode;
 use super::super::error::of_store;
-use super::super::following::Aggregate;
 use super::super::script::{Step, Value};
 use super::super::sql::Sql;
 use super::super::texts;
 use super::Writer;
 use super::commit::{checkpoint_steps, count};
+use crate::following::Aggregate;
 
 /// Events of one chunk at most: commits wait no longer than it takes.
 const CHUNK: i64 = 500;
@@ -40,7 +40,10 @@ impl Writer {
     async fn catch_up_in(&mut self, index: usize, slice: Slice) -> Result<(), StoreError> {
         let events = self.chunk(slice, self.followed[index].positions[slice.index()]).await?;
         let Some(position) = events.last().map(|event| event.slice_pos) else {
-            return Err(StoreError::corrupt("the event log", format!("slice {slice} ends before its head")));
+            return Err(StoreError::corrupt(
+                "the event log",
+                format!("slice {slice} ends before its head"),
+            ));
         };
         let newly = self.apply_chunk(index, slice, &events).await.map_err(of_store)?;
         self.followed[index].positions[slice.index()] = position;
@@ -50,8 +53,16 @@ impl Writer {
     }
 
     async fn chunk(&mut self, slice: Slice, after: u64) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
-        let values = vec![Value::int(slice.index() as i64), Value::number(after), Value::int(CHUNK)];
-        let rows = self.connection.fetch(&texts::read_slice(), values).await.map_err(of_store)?;
+        let values = vec![
+            Value::int(slice.index() as i64),
+            Value::number(after),
+            Value::int(CHUNK),
+        ];
+        let rows = self
+            .connection
+            .fetch(&texts::read_slice(), values)
+            .await
+            .map_err(of_store)?;
         rows.iter().map(|row| decode(row).map(Arc::new)).collect()
     }
 

@@ -13,9 +13,9 @@ use cocotalk_domain::stream::{SLICES, Slice, StreamId};
 use sqlx::Row as _;
 use tokio::time::Instant;
 
-use super::super::error::{Fault, fault};
 use super::super::codec::EncodedUnit;
-use super::super::following::{Aggregate, Projected};
+use super::super::error::{Fault, fault};
+use super::super::parking;
 use super::super::rows::RowSteps;
 use super::super::script::{Step, Value};
 use super::super::sql::{MOST_ROWS, Sql, size_for};
@@ -23,6 +23,7 @@ use super::super::staging::{Known, SliceHead, Staged};
 use super::super::texts;
 use super::{Append, Group, KeepSnapshot, Writer, refuse};
 use crate::clock::now_us;
+use crate::following::{Aggregate, Projected};
 use crate::metrics::{COMMIT_EVENTS, COMMIT_SECONDS, PARKED, ROWS_WRITTEN};
 
 /// What a transaction did, to be remembered once it is durable.
@@ -67,7 +68,11 @@ impl Writer {
     /// Nothing if it has to be done carefully; then nothing was kept.
     async fn usual_way(&mut self, group: &Group) -> Result<Option<Done>, sqlx::Error> {
         let versions = self.versions_of(group).await?;
-        let known = Known { slices: &self.slices, versions: &versions, repeated: &HashSet::new() };
+        let known = Known {
+            slices: &self.slices,
+            versions: &versions,
+            repeated: &HashSet::new(),
+        };
         let staged = Staged::of(group.units(), &known, now_us());
         if !staged.all_win() {
             return Ok(None);
@@ -75,7 +80,11 @@ impl Writer {
         let projected = self.project(&staged.events);
         let (joined, steps) = self.script(group, &staged, &projected);
         let written = steps.iter().filter_map(Step::written).collect();
-        let result = if joined { self.connection.run_joined(steps).await } else { self.connection.run(steps).await };
+        let result = if joined {
+            self.connection.run_joined(steps).await
+        } else {
+            self.connection.run(steps).await
+        };
         match result {
             Ok(()) => Ok(Some(Done::of(staged, projected, written))),
             Err(error) if fault(&error) == Fault::Row => {
@@ -88,18 +97,14 @@ impl Writer {
     }
 
     /// The whole transaction, and whether it is of a usual shape and so goes in one trip.
-    fn script<'a>(
-        &self,
-        group: &'a Group,
-        staged: &Staged<'a>,
-        projected: &'a [Projected],
-    ) -> (bool, Vec<Step<'a>>) {
+    fn script<'a>(&self, group: &'a Group, staged: &Staged<'a>, projected: &'a [Projected]) -> (bool, Vec<Step<'a>>) {
         let count = staged.events.len();
         let of_rows = RowSteps::of(projected.iter().flat_map(|projected| &projected.writes));
         let now_ms = now_us() / 1_000;
-        let parking = self.followed.iter().zip(projected);
-        let parking: Vec<Step<'_>> =
-            parking.flat_map(|(followed, projected)| followed.parking_steps(projected, now_ms)).collect();
+        let each = self.followed.iter().zip(projected);
+        let parking: Vec<Step<'_>> = each
+            .flat_map(|(followed, projected)| parking::steps(followed, projected, now_ms))
+            .collect();
         let unusual = !of_rows.others.is_empty() || !of_rows.ended.is_empty() || !parking.is_empty();
         let joined = !unusual && group.snapshots.is_empty() && count <= MOST_ROWS;
         let mut steps = vec![Step::one(Sql::Begin, [])];
@@ -108,7 +113,11 @@ impl Writer {
         steps.extend(of_rows.usual.into_iter().map(|step| step.padded_for(count)));
         steps.extend(of_rows.ended);
         steps.extend(parking);
-        steps.extend(self.checkpoints(&staged.slices).into_iter().map(|step| step.padded_for(count)));
+        steps.extend(
+            self.checkpoints(&staged.slices)
+                .into_iter()
+                .map(|step| step.padded_for(count)),
+        );
         steps.extend(group.snapshots.iter().map(snapshot_step));
         steps.push(Step::one(Sql::Commit, []));
         (joined, steps)
@@ -121,7 +130,11 @@ impl Writer {
         let streams: Vec<StreamId> = streams.collect::<HashSet<_>>().into_iter().collect();
         let repeated = self.repeated(&keys).await?;
         let versions = self.stored_versions(&streams).await?;
-        let known = Known { slices: &self.slices, versions: &versions, repeated: &repeated };
+        let known = Known {
+            slices: &self.slices,
+            versions: &versions,
+            repeated: &repeated,
+        };
         let staged = Staged::of(group.units(), &known, now_us());
         self.connection.run(staged.steps()).await?;
         let mut written = Vec::new();
@@ -148,7 +161,10 @@ impl Writer {
         let mut projected = self.followed[index].project(events.iter());
         if let Err(error) = self.try_rows(&projected.writes, written).await? {
             let name = self.followed[index].projection.name();
-            tracing::warn!(projection = name, "rows of {name} were not taken, its events go one by one: {error}");
+            tracing::warn!(
+                projection = name,
+                "rows of {name} were not taken, its events go one by one: {error}"
+            );
             projected = Projected::default();
             for event in events {
                 match self.followed[index].rows(&projected, event) {
@@ -161,7 +177,7 @@ impl Writer {
                 }
             }
         }
-        let parking = self.followed[index].parking_steps(&projected, now_us() / 1_000);
+        let parking = parking::steps(&self.followed[index], &projected, now_us() / 1_000);
         self.connection.run(parking).await?;
         Ok(projected)
     }
@@ -196,7 +212,8 @@ impl Writer {
     /// What every projection makes of events that are its next ones.
     fn project(&self, events: &[Arc<RecordedEvent>]) -> Vec<Projected> {
         let all = self.followed.iter().enumerate();
-        all.map(|(index, followed)| followed.project(self.inline(index, events))).collect()
+        all.map(|(index, followed)| followed.project(self.inline(index, events)))
+            .collect()
     }
 
     /// The events that a projection takes right away: those of slices in which it is not behind.
@@ -223,13 +240,18 @@ impl Writer {
             if after[slice].pos == self.slices[slice].pos {
                 continue;
             }
-            let bits = current.iter().enumerate().map(|(index, current)| u16::from(current[slice]) << index);
+            let bits = current
+                .iter()
+                .enumerate()
+                .map(|(index, current)| u16::from(current[slice]) << index);
             let which = bits.fold(0, |all, bit| all | bit);
             if which != 0 {
                 by_projections.entry(which).or_default().push((slice, after[slice].pos));
             }
         }
-        let steps = by_projections.into_iter().flat_map(|(which, places)| checkpoint_steps(which, &places));
+        let steps = by_projections
+            .into_iter()
+            .flat_map(|(which, places)| checkpoint_steps(which, &places));
         steps.collect()
     }
 
@@ -253,7 +275,11 @@ impl Writer {
         let mut versions = HashMap::new();
         for chunk in streams.chunks(MOST_ROWS) {
             let names = chunk.iter().enumerate().flat_map(|(index, stream)| {
-                [Value::int(index as i64), Value::text(stream.aggregate_type()), Value::text(stream.aggregate_id())]
+                [
+                    Value::int(index as i64),
+                    Value::text(stream.aggregate_type()),
+                    Value::text(stream.aggregate_id()),
+                ]
             });
             let text = texts::versions(size_for(chunk.len()));
             for row in self.connection.fetch(&text, names.collect()).await? {
@@ -269,7 +295,11 @@ impl Writer {
         let mut repeated = HashSet::new();
         for chunk in keys.chunks(MOST_ROWS) {
             let values = chunk.iter().enumerate().flat_map(|(index, key)| {
-                [Value::int(index as i64), Value::id(&key.actor), Value::id(&key.command_id.0)]
+                [
+                    Value::int(index as i64),
+                    Value::id(&key.actor),
+                    Value::id(&key.command_id.0),
+                ]
             });
             let text = texts::repeated(size_for(chunk.len()));
             for row in self.connection.fetch(&text, values.collect()).await? {
@@ -321,15 +351,31 @@ impl Writer {
         let name = followed.projection.name();
         metrics::gauge!(PARKED, "projection" => name).set(followed.parked.len() as f64);
         if followed.parked.len() > before {
-            tracing::warn!(projection = name, "{name} could not take an event: its aggregate is parked");
+            tracing::warn!(
+                projection = name,
+                "{name} could not take an event: its aggregate is parked"
+            );
         }
     }
 }
 
 impl Done {
     fn of(staged: Staged<'_>, projected: Vec<Projected>, written: Vec<Written>) -> Self {
-        let Staged { outcomes, events, slices, versions, .. } = staged;
-        Self { outcomes, events, slices, versions, projected, written }
+        let Staged {
+            outcomes,
+            events,
+            slices,
+            versions,
+            ..
+        } = staged;
+        Self {
+            outcomes,
+            events,
+            slices,
+            versions,
+            projected,
+            written,
+        }
     }
 }
 
