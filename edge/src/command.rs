@@ -176,15 +176,6 @@ impl FieldErrors {
         self.0.push(error);
     }
 
-    /// Nothing, if nothing was wrong.
-    pub fn finish(self) -> Result<(), Problem> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(self.into_problem())
-        }
-    }
-
     /// The refusal.
     pub fn into_problem(self) -> Problem {
         Problem::invalid_fields(self.0)
@@ -230,7 +221,6 @@ mod tests {
         assert_eq!(errors.text::<u8>("/b", Err(TextError::Blank)), None);
         errors.push(FieldError::new("/c", "missing", "is required"));
         assert_eq!(errors.0.len(), 2);
-        assert_eq!(errors.finish().unwrap_err().code(), Code::InvalidFields);
-        assert!(FieldErrors::default().finish().is_ok());
+        assert_eq!(errors.into_problem().code(), Code::InvalidFields);
     }
 }

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_infra::telemetry::Metrics;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -42,16 +43,17 @@ pub type Probe = Arc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness
 #[derive(Clone)]
 struct AdminState {
     metrics: Metrics,
+    public: EdgeLayer,
     readiness: watch::Receiver<Probe>,
 }
 
-/// `/livez`, `/readyz`, `/metrics`.
-pub fn router(metrics: Metrics, readiness: watch::Receiver<Probe>) -> Router {
+/// `/livez`, `/readyz`, `/metrics`. `public` is the layer of the public port, which counts what is in flight.
+pub fn router(metrics: Metrics, public: EdgeLayer, readiness: watch::Receiver<Probe>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render))
-        .with_state(AdminState { metrics, readiness })
+        .with_state(AdminState { metrics, public, readiness })
 }
 
 async fn readyz(State(state): State<AdminState>) -> Response {
@@ -62,5 +64,6 @@ async fn readyz(State(state): State<AdminState>) -> Response {
 }
 
 async fn render(State(state): State<AdminState>) -> Response {
+    state.public.record();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render()).into_response()
 }

@@ -58,7 +58,7 @@ pub struct DemoPerson {
 }
 
 /// `GET /v1/dev/people`: whom the console offers to sign in as; nothing, where there is no demo.
-pub fn router(door: Arc<Door>, people: Vec<DemoPerson>) -> Router {
+pub fn router(door: Arc<Door>, people: &[DemoPerson]) -> Router {
     if people.is_empty() {
         return Router::new();
     }

@@ -32,7 +32,6 @@ use crate::lifecycle::Lifecycle;
 /// Everything that serves, put together.
 pub struct Platform {
     ports: Ports,
-    layer: EdgeLayer,
     commands: CommandState,
     queries: QueryState,
     live: Arc<Live>,
@@ -100,7 +99,6 @@ impl Platform {
         let queries =
             QueryState::new(query_door, Arc::clone(&ports.reads), Arc::clone(&ports.log), sealing, rates);
         Ok(Self {
-            layer: EdgeLayer::new(&config.http),
             commands: CommandState { door: command_door, commands, dev_accounts },
             queries,
             live,
@@ -111,15 +109,15 @@ impl Platform {
     }
 
     /// Everything that is served to clients.
-    pub fn router(&self) -> Router {
+    pub fn router(&self, layer: &EdgeLayer) -> Router {
         let routes = Router::new()
             .merge(cocotalk_command_api::router(self.commands.clone()))
             .merge(cocotalk_query_api::router(self.queries.clone()))
             .merge(cocotalk_query_api::live::router(Arc::clone(&self.live)))
             .merge(SwaggerUi::new("/docs").url("/v1/openapi.json", openapi()))
             .merge(assets::router())
-            .merge(demo::router(Arc::clone(&self.commands.door), self.people.clone()));
-        around(routes, self.layer.clone())
+            .merge(demo::router(Arc::clone(&self.commands.door), &self.people));
+        around(routes, layer.clone())
     }
 
     /// Asks the log for its heads: what answers that can be read.

@@ -116,16 +116,17 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
         connections: config.max_connections,
         head: Duration::from_millis(config.http.keep_alive_ms),
     };
+    let layer = EdgeLayer::new(&config.http);
     let starting: Probe = Arc::new(|| Box::pin(async { Readiness::waiting("store", "opening") }));
     let (readiness, readiness_seen) = watch::channel(starting);
-    let (app, app_seen) = watch::channel(not_yet(&config, Code::Starting));
-    let admin = watch::channel(admin::router(metrics, readiness_seen)).1;
+    let (app, app_seen) = watch::channel(not_yet(&layer, Code::Starting));
+    let admin = watch::channel(admin::router(metrics, layer.clone(), readiness_seen)).1;
     lifecycle.tasks.spawn(serve(admin_listener, admin, admin_address, bounds, lifecycle.clone()));
     lifecycle.tasks.spawn(serve(listener, app_seen, address, bounds, lifecycle.clone()));
 
     let deadline = Duration::from_millis(config.stop_timeout_ms);
     tokio::select! {
-        opened = open(&config, address, demo, &lifecycle, &app, &readiness) => {
+        opened = open(&config, address, demo, &lifecycle, &layer, &app, &readiness) => {
             opened?;
             say(&format!("cocotalk is ready: http://{address} (admin http://{admin_address})"));
             let signal = signals.stop().await;
@@ -135,7 +136,7 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     }
     let stopping: Probe = Arc::new(|| Box::pin(async { Readiness::waiting("process", "stopping") }));
     readiness.send_replace(stopping);
-    drop(app.send_replace(not_yet(&config, Code::ShuttingDown)));
+    drop(app.send_replace(not_yet(&layer, Code::ShuttingDown)));
     if !lifecycle.stop(&mut signals, deadline).await {
         tracing::warn!("stopped before everything had finished");
     }
@@ -149,9 +150,9 @@ async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> 
 }
 
 /// What answers before there is anything to answer with, and when there no longer is.
-fn not_yet(config: &Config, code: Code) -> Router {
+fn not_yet(layer: &EdgeLayer, code: Code) -> Router {
     let answer = async move || Problem::new(code).into_response();
-    Router::new().fallback(answer).layer(EdgeLayer::new(&config.http))
+    Router::new().fallback(answer).layer(layer.clone())
 }
 
 /// Opens the store, however long that takes, and puts the platform on it.
@@ -160,16 +161,17 @@ async fn open(
     address: SocketAddr,
     demo: bool,
     lifecycle: &Lifecycle,
+    layer: &EdgeLayer,
     app: &watch::Sender<Router>,
     readiness: &watch::Sender<Probe>,
 ) -> anyhow::Result<()> {
-    let ports = open_store(config, lifecycle, app, readiness).await?;
+    let ports = open_store(config, lifecycle, layer, app, readiness).await?;
     let mut platform = Platform::start(config, address, ports, lifecycle).await?;
     if demo {
         greet(platform.fill_with_demo().await?);
     }
     readiness.send_replace(platform.probe());
-    drop(app.send_replace(platform.router()));
+    drop(app.send_replace(platform.router(layer)));
     Ok(())
 }
 
@@ -187,6 +189,7 @@ fn greet(people: &[DemoPerson]) {
 async fn open_store(
     config: &Config,
     lifecycle: &Lifecycle,
+    layer: &EdgeLayer,
     app: &watch::Sender<Router>,
     readiness: &watch::Sender<Probe>,
 ) -> anyhow::Result<Ports> {
@@ -204,7 +207,7 @@ async fn open_store(
         let why = cocotalk_application::error::chain(&error);
         if why != said {
             tracing::error!("the store does not open, trying again every second: {why}");
-            drop(app.send_replace(not_yet(config, Code::StorageUnavailable)));
+            drop(app.send_replace(not_yet(layer, Code::StorageUnavailable)));
             let state = why.clone();
             let waiting: Probe = Arc::new(move || {
                 let state = state.clone();
