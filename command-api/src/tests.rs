@@ -75,7 +75,11 @@ fn every_operation_names_its_answers_problems_and_headers() {
         let has_example = body["example"].is_object() || body["examples"].is_object();
         assert!(method == Method::DELETE || has_example, "{method} {path}");
         let mut parameters = operation["parameters"].as_array().into_iter().flatten();
-        assert_eq!(parameters.any(|parameter| parameter["name"] == "Idempotency-Key"), is_command, "{path}");
+        assert_eq!(
+            parameters.any(|parameter| parameter["name"] == "Idempotency-Key"),
+            is_command,
+            "{path}"
+        );
         assert_eq!(operation["security"].is_array(), !path.starts_with(DEV), "{path}");
     }
 }

@@ -13,8 +13,9 @@ pub mod clock;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 mod following;
-mod live;
+pub mod live;
 pub mod memory;
 pub mod metrics;
+#[cfg(feature = "embedded")]
 pub mod open;
 pub mod telemetry;

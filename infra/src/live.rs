@@ -13,8 +13,8 @@ pub(crate) fn commits() -> broadcast::Sender<Committed> {
     broadcast::Sender::new(COMMITS)
 }
 
-/// Signals to the listeners of this process; with one process those are all.
-pub(crate) struct LocalEphemeral(broadcast::Sender<Typing>);
+/// Signals to the listeners of this process: all there are, with one process.
+pub struct LocalEphemeral(broadcast::Sender<Typing>);
 
 impl Default for LocalEphemeral {
     fn default() -> Self {

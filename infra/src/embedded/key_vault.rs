@@ -187,9 +187,10 @@ fn write(path: &Path, key: &[u8; 32]) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&new)?;
-    let mut text: Zeroizing<String> = Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect());
-    text.push('\n');
-    file.write_all(text.as_bytes())?;
+    for byte in key {
+        write!(file, "{byte:02x}")?;
+    }
+    file.write_all(b"\n")?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;
     path.parent().map_or(Ok(()), folder::sync)

@@ -101,10 +101,10 @@ impl<'a> Lists<'a> {
         let mut usual = Step::many(Sql::Messages, &self.messages, |row, values| push_message(row, values));
         usual.extend(Step::many(Sql::Heads, &self.heads, |write, values| push(write, values)));
         usual.extend(Step::many(Sql::UserReads, &self.reads, |write, values| {
-            push(write, values)
+            push(write, values);
         }));
         usual.extend(Step::many(Sql::RoomReads, &self.reads, |write, values| {
-            push_room_read(write, values)
+            push_room_read(write, values);
         }));
         let others = self
             .rooms

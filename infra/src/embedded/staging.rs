@@ -69,7 +69,7 @@ impl<'a> Staged<'a> {
     pub(super) fn steps(&self) -> Vec<Step<'a>> {
         let rows: Vec<_> = self.sources.iter().zip(&self.events).collect();
         Step::many(Sql::Events, &rows, |((run, event), at), values| {
-            push_event(run, event, at, values)
+            push_event(run, event, at, values);
         })
     }
 

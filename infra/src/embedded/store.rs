@@ -8,6 +8,7 @@ use cocotalk_application::port::live::{Committed, EventFeed};
 use cocotalk_application::projection::Projection;
 use cocotalk_domain::stream::{SLICES, StreamId};
 use sqlx::Row as _;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -114,17 +115,21 @@ impl EmbeddedStore {
             feed,
             keys,
         });
-        tasks.spawn(async move {
-            let copying = stop.child_token();
-            tokio::join!(
-                async {
-                    writer.run(stop).await;
-                    copying.cancel();
-                },
-                copier.run(copying.clone())
-            );
-            readers.close().await;
-            drop(folder);
+        let runtime = Handle::current();
+        // A thread of its own: everybody waits for the writer, so it must not wait its turn among those whom it keeps waiting.
+        tasks.spawn_blocking(move || {
+            runtime.block_on(async {
+                let copying = stop.child_token();
+                tokio::join!(
+                    async {
+                        writer.run(stop).await;
+                        copying.cancel();
+                    },
+                    copier.run(copying.clone())
+                );
+                readers.close().await;
+                drop(folder);
+            });
         });
         Ok(Self { shared })
     }

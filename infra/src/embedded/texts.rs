@@ -43,7 +43,7 @@ pub(super) fn repeated(size: usize) -> String {
     )
 }
 
-/// A command, the versions of streams and the heads of slices, at one moment: (what, number, request_mac, answer, version).
+/// A command, the versions of streams and the heads of slices, at one moment: (what, number, mac, answer, version).
 pub(super) fn probe(streams: usize, slices: usize) -> String {
     let mut text =
         String::from("SELECT 0, 0, request_mac, answer, NULL FROM events WHERE actor = ? AND command_id = ?");
