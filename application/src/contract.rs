@@ -1,1 +1,164 @@
 //! One test per promise of each port, for every adapter to run against itself.
+//!
+//! An adapter writes, in its own tests:
+//! ```text
+//! async fn fresh(projections: Vec<Arc<dyn Projection>>) -> cocotalk_application::contract::Store { ... }
+//! cocotalk_application::event_log_contract!(fresh);
+//! ```
+//! and gets one `#[tokio::test]` for each promise, every one with a store of its own.
+
+#![expect(clippy::missing_panics_doc, reason = "a broken promise is a panic: these are tests")]
+
+pub mod event_feed;
+pub mod event_log;
+pub mod idempotency;
+pub mod key_vault;
+pub mod lock;
+pub mod projections;
+pub mod read_model;
+pub mod script;
+pub mod stress;
+pub mod support;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::port::event_log::EventLog;
+use crate::port::live::EventFeed;
+use crate::port::read_model::ReadModel;
+
+/// A fresh store under test: its ports, all of the same store.
+pub struct Store {
+    /// Its event log.
+    pub log: Arc<dyn EventLog>,
+    /// Its feed of commits.
+    pub feed: Arc<dyn EventFeed>,
+    /// Its read model.
+    pub reads: Arc<dyn ReadModel>,
+    /// What has to live as long as the store: a folder, a stop token.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// One test for each promise of a port; not for use by itself.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_tests {
+    ($fresh:expr; $($module:ident :: $promise:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                $crate::contract::$module::$promise(async |projections| $fresh(projections).await).await;
+            }
+        )+
+    };
+}
+
+/// The promises of `EventLog`. The factory is an async function from projections to a fresh [`Store`](crate::contract::Store).
+#[macro_export]
+macro_rules! event_log_contract {
+    ($fresh:expr) => {
+        $crate::contract_tests! {
+            $fresh;
+            event_log::what_was_appended_is_read_back,
+            event_log::positions_and_sequences_are_dense,
+            event_log::times_rise_in_a_slice,
+            event_log::long_streams_are_read_in_pages,
+            event_log::long_slices_are_read_in_pages,
+            event_log::events_about_a_message_are_found,
+            event_log::a_run_on_an_old_version_is_a_conflict,
+            event_log::a_run_beyond_the_head_is_a_conflict,
+            event_log::a_unit_is_appended_whole_or_not_at_all,
+            event_log::a_losing_unit_leaves_the_others,
+            event_log::a_run_may_hold_many_events,
+            event_log::first_positions_come_in_the_order_of_the_runs,
+            event_log::heads_are_those_of_every_slice,
+            event_log::a_probe_sees_versions_and_heads,
+            event_log::the_newest_snapshot_of_a_shape_is_kept,
+            event_log::nothing_is_appended_by_an_empty_call,
+            idempotency::a_command_is_appended_once,
+            idempotency::a_command_is_appended_once_within_one_call,
+            idempotency::a_command_is_appended_once_even_on_an_old_version,
+            idempotency::any_command_of_a_unit_makes_it_repeated,
+            idempotency::a_command_that_lost_may_come_again,
+            idempotency::the_same_key_of_another_actor_is_another_command,
+            idempotency::a_probe_finds_a_command_and_its_answer,
+            idempotency::of_many_at_the_same_time_one_is_appended,
+            lock::what_is_decided_under_lock_is_appended,
+            lock::what_is_read_under_lock_is_what_is_committed,
+            lock::nobody_appends_while_a_lock_is_held,
+            lock::a_dropped_lock_has_written_nothing,
+            lock::a_wrong_version_under_lock_is_a_conflict,
+            lock::a_repeated_command_under_lock_is_found,
+            stress::many_writers_leave_a_log_without_holes,
+            stress::a_dropped_append_is_done_or_not,
+        }
+    };
+}
+
+/// The promises of `ReadModel`. The factory is that of [`event_log_contract`].
+#[macro_export]
+macro_rules! read_model_contract {
+    ($fresh:expr) => {
+        $crate::contract_tests! {
+            $fresh;
+            read_model::a_room_is_shown_as_it_was_written,
+            read_model::what_is_not_there_is_absent,
+            read_model::parts_of_a_room_change_alone,
+            read_model::a_head_never_goes_back,
+            read_model::pages_go_both_ways_and_stop_at_the_floor,
+            read_model::a_page_crosses_buckets,
+            read_model::single_items_are_found,
+            read_model::an_item_is_shown_as_it_was_written,
+            read_model::a_person_sees_the_rooms_they_are_in,
+            read_model::what_a_seat_says_and_what_a_room_says_do_not_mix,
+            read_model::members_who_left_are_not_shown,
+            read_model::read_positions_only_rise,
+            read_model::leaving_ends_a_read_position_but_not_a_later_one,
+            read_model::profiles_are_found_by_id,
+            read_model::checkpoints_follow_the_log,
+            projections::an_event_that_is_not_taken_parks_its_aggregate_and_nothing_else,
+            projections::a_seat_waits_with_its_room,
+            projections::one_projection_does_not_park_for_another,
+            projections::a_foreign_seal_is_not_taken,
+        }
+    };
+}
+
+/// The promises of `EventFeed`. The factory is that of [`event_log_contract`].
+#[macro_export]
+macro_rules! event_feed_contract {
+    ($fresh:expr) => {
+        $crate::contract_tests! {
+            $fresh;
+            event_feed::what_is_told_is_in_the_log,
+            event_feed::what_is_told_is_in_the_read_model,
+            event_feed::a_slice_is_told_in_order,
+            event_feed::what_lost_is_not_told,
+            event_feed::who_falls_behind_is_told_so,
+        }
+    };
+}
+
+/// The promises of `KeyVault`. The factory is an async function to a fresh vault, with what has to live as long as it.
+#[macro_export]
+macro_rules! key_vault_contract {
+    ($fresh:expr) => {
+        $crate::key_vault_contract! {
+            $fresh;
+            a_key_is_made_once,
+            keys_come_in_the_order_asked,
+            a_destroyed_key_does_not_come_back,
+            secrets_are_made_once,
+            of_many_makers_at_the_same_time_all_get_one_key,
+        }
+    };
+    ($fresh:expr; $($promise:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let (vault, _keep) = $fresh().await;
+                $crate::contract::key_vault::$promise(vault).await;
+            }
+        )+
+    };
+}

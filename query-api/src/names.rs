@@ -35,10 +35,22 @@ impl Profiles {
         self.0.values().map(|row| row.sealed.subject)
     }
 
+    /// The names, each opened once however often it is shown.
+    pub(crate) fn open(&self, keys: &Keys) -> Names {
+        let open = |row: &ProfileRow| {
+            let profile = serde_json::from_str::<Profile>(&keys.open(&row.sealed)?).ok()?;
+            Some((row.user_id, profile.display_name))
+        };
+        Names(self.0.values().filter_map(open).collect())
+    }
+}
+
+/// The names of some people.
+pub(crate) struct Names(HashMap<UserId, String>);
+
+impl Names {
     /// The name that others see; empty where there is no such person any more.
-    pub(crate) fn display_name(&self, user: UserId, keys: &Keys) -> String {
-        let opened = self.0.get(&user).and_then(|row| keys.open(&row.sealed));
-        let profile = opened.and_then(|json| serde_json::from_str::<Profile>(&json).ok());
-        profile.map(|profile| profile.display_name).unwrap_or_default()
+    pub(crate) fn of(&self, user: UserId) -> String {
+        self.0.get(&user).cloned().unwrap_or_default()
     }
 }

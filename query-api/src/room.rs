@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::activity::Activity;
 use crate::item;
-use crate::names::Profiles;
+use crate::names::Names;
 use crate::unread::{position, unread_count};
 use crate::words::Kind;
 
@@ -136,11 +136,11 @@ impl<'a> Rows<'a> {
     }
 
     /// The room as it is shown at `now`.
-    fn shown(&self, profiles: &Profiles, keys: &Keys, now: Instant) -> Room {
+    fn shown(&self, names: &Names, keys: &Keys, now: Instant) -> Room {
         let Self { room, seat, read } = *self;
         let person = |user_id| Person {
             user_id,
-            display_name: profiles.display_name(user_id, keys),
+            display_name: names.of(user_id),
         };
         Room {
             room_id: room.room_id,

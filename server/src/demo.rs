@@ -62,7 +62,13 @@ pub fn router(door: Arc<Door>, people: &[DemoPerson]) -> Router {
     if people.is_empty() {
         return Router::new();
     }
-    let items: Vec<_> = people.iter().map(|person| json!({"handle": person.handle, "display_name": person.display_name})).collect();
+    let shown =
+        |DemoPerson {
+             user_id,
+             handle,
+             display_name,
+         }: &DemoPerson| { json!({"user_id": user_id, "handle": handle, "display_name": display_name}) };
+    let items: Vec<_> = people.iter().map(shown).collect();
     let people = async move |_: LoopbackOnly| Json(json!({"items": items}));
     Router::new().route("/v1/dev/people", get(people)).with_state(door)
 }
@@ -91,7 +97,12 @@ pub struct Tools<'a> {
 /// Whatever a command was refused for or could not be carried out for; the fill can be repeated.
 pub async fn fill(tools: Tools<'_>) -> anyhow::Result<Option<Vec<DemoPerson>>> {
     let (script, keys) = (Script::load()?, Uuid::new_v5(&STEPS, script::TEXT.as_bytes()));
-    let mut filling = Filling { tools, keys, steps: 0, people: HashMap::new() };
+    let mut filling = Filling {
+        tools,
+        keys,
+        steps: 0,
+        people: HashMap::new(),
+    };
     let empty = tools.log.heads().await?.iter().all(|head| *head == 0);
     if !empty && !filling.was_begun(&script).await? {
         return Ok(None);
@@ -132,8 +143,13 @@ impl Filling<'_> {
     /// Whether the first step of this script was carried out in this store: the rest may be missing, but none of it is
     /// anybody else's.
     async fn was_begun(&self, script: &Script) -> anyhow::Result<bool> {
-        let Some(first) = script.people.first() else { return Ok(false) };
-        let key = CommandKey { actor: Uuid::from_bytes(self.claim(first)?.0), command_id: step_id(self.keys, 0) };
+        let Some(first) = script.people.first() else {
+            return Ok(false);
+        };
+        let key = CommandKey {
+            actor: Uuid::from_bytes(self.claim(first)?.0),
+            command_id: step_id(self.keys, 0),
+        };
         Ok(self.tools.log.probe(Some(key), &[], &[]).await?.command.is_some())
     }
 
@@ -149,32 +165,55 @@ impl Filling<'_> {
     }
 
     async fn register(&mut self, person: Person) -> anyhow::Result<DemoPerson> {
-        let Tools { log, sealing, clock, pepper, limits, .. } = self.tools;
+        let Tools {
+            log,
+            sealing,
+            clock,
+            pepper,
+            limits,
+            ..
+        } = self.tools;
         let Person { handle, display_name } = &person;
         DisplayName::parse(display_name, limits).with_context(|| format!("the name of {handle}"))?;
         let claim = self.claim(&person)?;
-        let key = CommandKey { actor: Uuid::from_bytes(claim.0), command_id: self.next_step() };
-        let user_id = match owner(log, claim).await? {
-            Some(user_id) => user_id,
-            None => {
-                let user_id = UserId(clock.new_id());
-                let profile = serde_json::json!({"handle": handle, "display_name": display_name}).to_string();
-                let profile = sealing.create(user_id).await?.seal(&profile);
-                let register = Register { user_id, handle: claim, profile, at: clock.now() };
-                let mac = hmac(pepper, key.command_id.0.as_bytes());
-                self.execute(key, mac, Box::new(register)).await.with_context(|| format!("registering {handle}"))?;
-                user_id
-            }
+        let key = CommandKey {
+            actor: Uuid::from_bytes(claim.0),
+            command_id: self.next_step(),
+        };
+        let user_id = if let Some(registered) = owner(log, claim).await? {
+            registered
+        } else {
+            let user_id = UserId(clock.new_id());
+            let profile = json!({"handle": handle, "display_name": display_name}).to_string();
+            let register = Register {
+                user_id,
+                handle: claim,
+                profile: sealing.create(user_id).await?.seal(&profile),
+                at: clock.now(),
+            };
+            let mac = hmac(pepper, key.command_id.0.as_bytes());
+            let accepted = self.execute(key, mac, Box::new(register)).await;
+            accepted.with_context(|| format!("registering {handle}"))?;
+            user_id
         };
         self.people.insert(handle.clone(), user_id);
-        Ok(DemoPerson { user_id, handle: person.handle, display_name: person.display_name })
+        Ok(DemoPerson {
+            user_id,
+            handle: person.handle,
+            display_name: person.display_name,
+        })
     }
 
     async fn room(&mut self, room: &Room) -> anyhow::Result<()> {
         let opener = room.members.first().context("a room has members")?;
-        let mut scene = self.open(room).await.with_context(|| format!("opening a room of {opener}"))?;
+        let mut scene = self
+            .open(room)
+            .await
+            .with_context(|| format!("opening a room of {opener}"))?;
         for step in &room.steps {
-            self.step(&mut scene, step).await.with_context(|| format!("carrying out {step:?}"))?;
+            self.step(&mut scene, step)
+                .await
+                .with_context(|| format!("carrying out {step:?}"))?;
         }
         Ok(())
     }
@@ -192,7 +231,11 @@ impl Filling<'_> {
                     room_id: RoomId(clock.new_id()),
                     by,
                     user_ids: members[1..].to_vec(),
-                    name: room.name.as_deref().map(|name| RoomName::parse(name, limits)).transpose()?,
+                    name: room
+                        .name
+                        .as_deref()
+                        .map(|name| RoomName::parse(name, limits))
+                        .transpose()?,
                     min_members,
                     max_members,
                     at,
@@ -200,18 +243,28 @@ impl Filling<'_> {
             }
         };
         let room_id = self.command::<RoomAnswer>(by, open).await?.room_id;
-        Ok(Scene { room_id, last_seq: Seq(0), labels: HashMap::new() })
+        Ok(Scene {
+            room_id,
+            last_seq: Seq(0),
+            labels: HashMap::new(),
+        })
     }
 
     async fn step(&mut self, scene: &mut Scene, step: &Step) -> anyhow::Result<()> {
         let Tools { clock, limits, .. } = self.tools;
         let (room_id, at) = (scene.room_id, clock.now());
         match step {
-            Step::Say { by, says, mentions, label, answers } => {
+            Step::Say {
+                by,
+                says,
+                mentions,
+                label,
+                answers,
+            } => {
                 let by = self.user(by)?;
                 let text = MessageText::parse(says, limits)?;
                 let key = self.tools.sealing.key(by).await?.context("the author has no key")?;
-                let send = SendMessage {
+                let message = SendMessage {
                     room_id,
                     message_id: MessageId(clock.new_id()),
                     by,
@@ -221,7 +274,7 @@ impl Filling<'_> {
                     reply_to: answers.as_ref().map(|label| scene.message(label)).transpose()?,
                     at,
                 };
-                let sent = self.command::<SentAnswer>(by, Box::new(send)).await?;
+                let sent = self.command::<SentAnswer>(by, Box::new(message)).await?;
                 scene.last_seq = Seq(sent.seq);
                 if let Some(label) = label {
                     scene.labels.insert(label.clone(), sent.message_id);
@@ -231,13 +284,29 @@ impl Filling<'_> {
                 let (by, user_ids) = (self.user(by)?, self.users(invites)?);
                 let (min_members, max_members) = (limits.group_min_members, limits.group_max_members);
                 let new_room_id = RoomId(clock.new_id());
-                let invite = Invite { room_id, new_room_id, by, user_ids, min_members, max_members, at };
+                let invite = Invite {
+                    room_id,
+                    new_room_id,
+                    by,
+                    user_ids,
+                    min_members,
+                    max_members,
+                    at,
+                };
                 self.command::<RoomAnswer>(by, Box::new(invite)).await?;
             }
             Step::Rename { by, renames } => {
                 let (by, name) = (self.user(by)?, Patch::Set(RoomName::parse(renames, limits)?));
                 let (notice, rename_by, invite_by) = (Patch::Keep, None, None);
-                let change = ChangeRoom { room_id, by, name, notice, rename_by, invite_by, at };
+                let change = ChangeRoom {
+                    room_id,
+                    by,
+                    name,
+                    notice,
+                    rename_by,
+                    invite_by,
+                    at,
+                };
                 self.command::<RoomAnswer>(by, Box::new(change)).await?;
             }
             Step::Leave { leaves } => {
@@ -247,7 +316,8 @@ impl Filling<'_> {
             Step::Read { read_by } => {
                 for by in self.users(read_by)? {
                     let seq = scene.last_seq;
-                    self.command::<()>(by, Box::new(MarkRead { room_id, by, seq, at })).await?;
+                    self.command::<()>(by, Box::new(MarkRead { room_id, by, seq, at }))
+                        .await?;
                 }
             }
         }
@@ -255,7 +325,10 @@ impl Filling<'_> {
     }
 
     fn user(&self, handle: &str) -> anyhow::Result<UserId> {
-        self.people.get(handle).copied().with_context(|| format!("the script has no {handle}"))
+        self.people
+            .get(handle)
+            .copied()
+            .with_context(|| format!("the script has no {handle}"))
     }
 
     fn users(&self, handles: &[String]) -> anyhow::Result<Vec<UserId>> {
@@ -264,9 +337,14 @@ impl Filling<'_> {
 
     /// The next step, by somebody who is registered.
     async fn command<A: DeserializeOwned>(&mut self, by: UserId, use_case: Box<dyn UseCase>) -> anyhow::Result<A> {
-        let key = CommandKey { actor: by.0, command_id: self.next_step() };
+        let key = CommandKey {
+            actor: by.0,
+            command_id: self.next_step(),
+        };
         let data_key = self.tools.sealing.key(by).await?.context("who acts has no key")?;
-        let accepted = self.execute(key, data_key.request_mac(key.command_id.0.as_bytes()), use_case).await?;
+        let accepted = self
+            .execute(key, data_key.request_mac(key.command_id.0.as_bytes()), use_case)
+            .await?;
         let body = accepted.answer.body.get();
         serde_json::from_str(body).with_context(|| format!("an answer that was not expected: {body}"))
     }
@@ -283,12 +361,24 @@ impl Filling<'_> {
             command_id: key.command_id.to_string(),
             ..Metadata::default()
         });
-        Ok(self.tools.bus.execute(Command { key, request_mac, metadata, use_case }).await?)
+        Ok(self
+            .tools
+            .bus
+            .execute(Command {
+                key,
+                request_mac,
+                metadata,
+                use_case,
+            })
+            .await?)
     }
 }
 
 impl Scene {
     fn message(&self, label: &str) -> anyhow::Result<MessageId> {
-        self.labels.get(label).copied().with_context(|| format!("no earlier message is called {label}"))
+        self.labels
+            .get(label)
+            .copied()
+            .with_context(|| format!("no earlier message is called {label}"))
     }
 }

@@ -171,7 +171,7 @@ fn kill_and_restart(
         round + 1,
         tally.acknowledged()
     );
-    assert!(in_flight >= IN_FLIGHT / 2, "the load had stopped before the kill");
+    assert!(in_flight >= IN_FLIGHT, "the load had stopped before the kill");
     assert!(
         took < Duration::from_secs(30),
         "a restart does not depend on what was there before"

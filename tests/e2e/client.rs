@@ -107,14 +107,8 @@ impl Api {
     pub(crate) async fn person(&self, name: &str) -> Person {
         let handle = new_handle(name);
         let body = json!({"handle": handle, "display_name": name});
-        let account = self.call("POST", "/v1/dev/accounts").json(&body).await.is(201);
-        let (id, token) = (text(&account["user_id"]), text(&account["access_token"]));
-        Person {
-            api: self.clone(),
-            id,
-            token,
-            name: name.to_owned(),
-        }
+        let creation = self.call("POST", "/v1/dev/accounts").json(&body).key(&new_key());
+        Person::made_by(creation, name).await
     }
 
     /// Several at once, named after their number.
@@ -224,6 +218,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Whom it asks.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
     pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         if name == "host" {
             self.headers.retain(|(name, _)| name != "host");

@@ -73,32 +73,12 @@ async fn every_operation_names_its_answers_and_its_problems() {
 }
 
 #[tokio::test]
-async fn the_live_socket_is_described_by_asyncapi_3() {
-    let document = Api::shared().get("/v1/asyncapi.json").await.is(200);
-    assert!(
-        text(&document["asyncapi"]).starts_with("3.0"),
-        "{}",
-        document["asyncapi"]
-    );
-    let words = document.to_string();
-    for word in [
-        "hello",
-        "ready",
-        "heartbeat",
-        "message.sent",
-        "member.joined",
-        "typing",
-        "reconnect",
-        "ack",
-    ] {
-        assert!(words.contains(word), "{word} is not described");
-    }
-}
-
-#[tokio::test]
 async fn the_docs_load_nothing_from_elsewhere() {
     for page in ["/docs", "/"] {
-        let reply = Api::shared().get(page).await;
+        let mut reply = Api::shared().get(page).await;
+        if let Some(place) = reply.header("location") {
+            reply = Api::shared().get(place).await;
+        }
         assert_eq!(reply.status, 200, "{reply}");
         assert!(
             reply.header("content-type").unwrap().starts_with("text/html"),

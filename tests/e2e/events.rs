@@ -200,10 +200,11 @@ async fn a_new_name_is_one_frame_that_carries_its_line() {
 }
 
 #[tokio::test]
-async fn a_read_position_is_told_to_the_others_and_the_unread_number_to_my_own() {
+async fn a_read_position_is_told_to_the_others_and_the_unread_number_to_my_other_sessions() {
     let ([anna, boram, _], room) = group_of_three().await;
     let seq = anna.say_seq(&room, "읽었어?").await;
-    let (mut author, mut own) = (Socket::open(&anna).await, Socket::open(&boram).await);
+    let phone = boram.on_another_device().await;
+    let (mut author, mut own) = (Socket::open(&anna).await, Socket::open(&phone).await);
     boram.read(&room, seq).await;
     let frame = author.event("read.advanced", &room).await;
     assert!(frame["data"].to_string().contains(&boram.id), "{frame}");
@@ -222,10 +223,11 @@ async fn a_read_frame_moves_the_position_as_the_call_does() {
     for word in ["하나", "둘", "셋"] {
         anna.say(&room, word).await;
     }
+    let phone = boram.on_another_device().await;
     let (mut author, mut own, mut other) = (
         Socket::open(&anna).await,
         Socket::open(&boram).await,
-        Socket::open(&boram).await,
+        Socket::open(&phone).await,
     );
     for seq in [2, 4, 3] {
         own.send(&json!({"op": "read", "room_id": room, "seq": seq})).await;
@@ -239,9 +241,10 @@ async fn a_read_frame_moves_the_position_as_the_call_does() {
 }
 
 #[tokio::test]
-async fn preferences_are_told_to_my_own_sockets_only() {
+async fn preferences_are_told_to_my_other_sessions_only() {
     let ([anna, boram, _], room) = group_of_three().await;
-    let (mut mine, mut theirs) = (Socket::open(&anna).await, Socket::open(&boram).await);
+    let phone = anna.on_another_device().await;
+    let (mut mine, mut theirs) = (Socket::open(&phone).await, Socket::open(&boram).await);
     anna.put(format!("/v1/rooms/{room}/preferences"), &json!({"pinned": true}))
         .await
         .accepted();

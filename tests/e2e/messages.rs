@@ -68,7 +68,7 @@ async fn the_seq_has_no_holes_under_64_parallel_senders_and_time_never_falls() {
     let times: Vec<_> = items.iter().map(|item| text(&item["sent_at"])).collect();
     assert!(times.is_sorted());
     for person in &people {
-        let own: Vec<_> = items
+        let own: Vec<_> = items[1..]
             .iter()
             .filter(|item| item["author_id"] == person.id.as_str())
             .collect();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{Api, PATIENCE, new_key, number};
+use crate::client::{Api, PATIENCE, eventually, new_key, number};
 use crate::server::{Folder, NO_RATES, Server};
 use crate::socket::Socket;
 
@@ -185,8 +185,8 @@ fn help_is_0_and_wrong_usage_2() {
 async fn the_demo_has_rooms_in_korean_and_english_and_people_who_can_be_signed_in() {
     let folder = Folder::new();
     let server = folder.start_with(&["--demo"]);
-    let said = server.stdout();
-    assert!(said.lines().count() > 1, "it says who can be signed in: {said}");
+    let names = || async { (server.stdout().lines().count() > 1).then_some(()) };
+    eventually("it says who can be signed in", names).await;
     let console = Api::at(server.public).get("/").await;
     assert_eq!(console.status, 200, "{console}");
 }

@@ -11,9 +11,31 @@ pub(crate) struct Person {
     pub(crate) id: String,
     pub(crate) token: String,
     pub(crate) name: String,
+    creation: Call,
 }
 
 impl Person {
+    /// Whoever this call creates.
+    pub(crate) async fn made_by(creation: Call, name: &str) -> Self {
+        let account = creation.clone().await.is(201);
+        let (id, token) = (text(&account["user_id"]), text(&account["access_token"]));
+        let (api, name) = (creation.api().clone(), name.to_owned());
+        Self {
+            api,
+            id,
+            token,
+            name,
+            creation,
+        }
+    }
+
+    /// The same person in another session: a repeated creation gives the same account and a new token.
+    pub(crate) async fn on_another_device(&self) -> Self {
+        let other = Self::made_by(self.creation.clone(), &self.name).await;
+        assert_eq!(other.id, self.id);
+        other
+    }
+
     /// The same person at another server on the same store.
     pub(crate) fn at(&self, api: &Api) -> Self {
         Self {

@@ -1,5 +1,9 @@
 //! The read model of the embedded store. Every question is one statement, however many rows answer it.
+//!
+//! The engine hands over all rows of an answer as one text, an array of arrays: the driver hands every row from thread to
+//! thread and copies every column, which for a list of 200 rooms costs more than everything else together.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
@@ -14,8 +18,9 @@ use cocotalk_domain::room::{Role, RoomKind};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::stream::SLICES;
 use cocotalk_domain::time::Instant;
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::error::of_store;
@@ -23,23 +28,33 @@ use super::script::Value;
 use super::store::EmbeddedStore;
 use super::texts::{list, list_size, values};
 
-const MESSAGE: &str = "seq, cnt, message_id, author_id, kind, sent_at, body, meta";
-const ROOM: &str = "room_id, kind, name, owner_id, member_count, member_sample, notice, settings, created_at, closed, \
-    version, last_seq, last_cnt, last_at, last_kind, last_author, last_preview";
-const USER_ROOM: &str = "room_id, state, joined_seq, joined_cnt, joined_at, peer_id, floor_seq, floor_cnt, pinned_at, \
-    muted_until, alias";
+/// The columns that [`message`] takes, in its order; so for the others. Bytes are in hexadecimal digits, none where null.
+const MESSAGE: &str = "seq, cnt, hex(message_id), hex(author_id), kind, sent_at, hex(body), hex(meta)";
+const ROOM: &str = "hex(room_id), kind, name, hex(owner_id), member_count, hex(member_sample), notice, hex(settings), \
+    created_at, closed, version, last_seq, last_cnt, last_at, last_kind, hex(last_author), hex(last_preview)";
+const USER_ROOM: &str = "hex(room_id), state, joined_seq, joined_cnt, joined_at, hex(peer_id), floor_seq, floor_cnt, \
+    pinned_at, muted_until, hex(alias)";
+const USER_READ: &str = "hex(room_id), read_seq, read_cnt";
+const MEMBER: &str = "hex(user_id), role, joined_seq, joined_at";
+const ROOM_READ: &str = "hex(user_id), read_seq";
+const PROFILE: &str = "hex(user_id), hex(sealed), version";
 
 /// How far a bucket of messages reaches: as many seqs as two to this power.
 const BUCKET_SHIFT: u32 = 12;
 
 impl EmbeddedStore {
+    /// The answer to `SELECT columns FROM rest`, row by row.
     async fn rows<T>(
         &self,
-        text: &str,
+        columns: &str,
+        rest: &str,
         values: Vec<Value<'_>>,
         read: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let rows = self.shared.readers.fetch(text, values).await?;
+        let text = format!("SELECT json_group_array(json_array({columns})) FROM {rest}");
+        let answer = self.shared.readers.fetch(&text, values).await?;
+        let answer = answer.first().ok_or_else(|| damaged("a statement without an answer"))?;
+        let rows: Vec<Vec<Cell<'_>>> = from_json(answer.try_get::<&str, _>(0).map_err(of_store)?.as_bytes())?;
         rows.iter().map(|row| read(&Columns(row))).collect()
     }
 }
@@ -51,50 +66,39 @@ impl ReadModel for EmbeddedStore {
             return Ok(HashMap::new());
         }
         let size = list_size(rooms.len());
-        let text = format!(
-            "SELECT {ROOM} FROM rooms_v1 WHERE room_id IN ({}) AND kind IS NOT NULL",
-            list(size)
-        );
+        let rest = format!("rooms_v1 WHERE room_id IN ({}) AND kind IS NOT NULL", list(size));
         let mut ids: Vec<_> = rooms.iter().map(|room| Value::id(&room.0)).collect();
         ids.resize(size, Value::NULL);
-        let found = self.rows(&text, ids, room).await?;
+        let found = self.rows(ROOM, &rest, ids, room).await?;
         Ok(found.into_iter().map(|row| (row.room_id, row)).collect())
     }
 
     async fn user_rooms(&self, user: UserId) -> Result<Vec<UserRoomRow>, StoreError> {
-        let text =
-            format!("SELECT {USER_ROOM} FROM user_rooms_v1 WHERE user_id = ? AND state = 1 AND joined_at IS NOT NULL");
-        self.rows(&text, vec![Value::id(&user.0)], |row| user_room(user, row))
-            .await
+        let rest = "user_rooms_v1 WHERE user_id = ? AND state = 1 AND joined_at IS NOT NULL";
+        self.rows(USER_ROOM, rest, vec![Value::id(&user.0)], |row| user_room(user, row)).await
     }
 
     async fn user_room(&self, user: UserId, room: RoomId) -> Result<Option<UserRoomRow>, StoreError> {
-        let text = format!(
-            "SELECT {USER_ROOM} FROM user_rooms_v1 WHERE user_id = ? AND room_id = ? AND joined_at IS NOT NULL"
-        );
-        let rows = self
-            .rows(&text, vec![Value::id(&user.0), Value::id(&room.0)], |row| {
-                user_room(user, row)
-            })
-            .await?;
+        let rest = "user_rooms_v1 WHERE user_id = ? AND room_id = ? AND joined_at IS NOT NULL";
+        let key = vec![Value::id(&user.0), Value::id(&room.0)];
+        let rows = self.rows(USER_ROOM, rest, key, |row| user_room(user, row)).await?;
         Ok(rows.into_iter().next())
     }
 
     async fn user_reads(&self, user: UserId) -> Result<Vec<UserReadRow>, StoreError> {
-        let text = "SELECT room_id, read_seq, read_cnt FROM user_reads_v1 WHERE user_id = ?";
-        self.rows(text, vec![Value::id(&user.0)], user_read).await
+        let rest = "user_reads_v1 WHERE user_id = ?";
+        self.rows(USER_READ, rest, vec![Value::id(&user.0)], user_read).await
     }
 
     async fn user_read(&self, user: UserId, room: RoomId) -> Result<Option<UserReadRow>, StoreError> {
-        let text = "SELECT room_id, read_seq, read_cnt FROM user_reads_v1 WHERE user_id = ? AND room_id = ?";
-        let rows = self
-            .rows(text, vec![Value::id(&user.0), Value::id(&room.0)], user_read)
-            .await?;
+        let rest = "user_reads_v1 WHERE user_id = ? AND room_id = ?";
+        let key = vec![Value::id(&user.0), Value::id(&room.0)];
+        let rows = self.rows(USER_READ, rest, key, user_read).await?;
         Ok(rows.into_iter().next())
     }
 
     async fn members(&self, room: RoomId) -> Result<Vec<MemberRow>, StoreError> {
-        let text = "SELECT user_id, role, joined_seq, joined_at FROM room_members_v1 WHERE room_id = ? AND state = 1";
+        let rest = "room_members_v1 WHERE room_id = ? AND state = 1";
         let member = |row: &Columns<'_>| {
             Ok(MemberRow {
                 user_id: row.id(0)?.into(),
@@ -103,18 +107,18 @@ impl ReadModel for EmbeddedStore {
                 joined_at: row.instant(3)?,
             })
         };
-        self.rows(text, vec![Value::id(&room.0)], member).await
+        self.rows(MEMBER, rest, vec![Value::id(&room.0)], member).await
     }
 
     async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError> {
-        let text = "SELECT user_id, read_seq FROM room_reads_v1 WHERE room_id = ?";
+        let rest = "room_reads_v1 WHERE room_id = ?";
         let read = |row: &Columns<'_>| {
             Ok(RoomReadRow {
                 user_id: row.id(0)?.into(),
                 read_seq: row.seq(1)?,
             })
         };
-        self.rows(text, vec![Value::id(&room.0)], read).await
+        self.rows(ROOM_READ, rest, vec![Value::id(&room.0)], read).await
     }
 
     async fn messages(&self, room: RoomId, page: Page) -> Result<Vec<MessageRow>, StoreError> {
@@ -122,19 +126,17 @@ impl ReadModel for EmbeddedStore {
             From::Before(seq) => ("<", "DESC", seq),
             From::After(seq) => (">", "ASC", seq),
         };
-        let text = format!(
-            "SELECT {MESSAGE} FROM messages_v1 WHERE room_id = ? AND (bucket, seq) {compare} (?, ?) \
-             AND (bucket, seq) >= (?, ?) ORDER BY bucket {order}, seq {order} LIMIT ?"
+        let rest = format!(
+            "(SELECT * FROM messages_v1 WHERE room_id = ? AND (bucket, seq) {compare} (?, ?) \
+             AND (bucket, seq) >= (?, ?) ORDER BY bucket {order}, seq {order} LIMIT ?)"
         );
         let place = |seq: Seq| [Value::number(bucket(seq)), Value::number(seq.0)];
         let mut values = vec![Value::id(&room.0)];
         values.extend(place(from));
         values.extend(place(page.floor));
         values.push(Value::number(page.limit as u64));
-        let mut rows = self.rows(&text, values, |row| message(room, row)).await?;
-        if matches!(page.from, From::Before(_)) {
-            rows.reverse();
-        }
+        let mut rows = self.rows(MESSAGE, &rest, values, |row| message(room, row)).await?;
+        rows.sort_unstable_by_key(|row| row.seq);
         Ok(rows)
     }
 
@@ -146,8 +148,8 @@ impl ReadModel for EmbeddedStore {
         seqs.sort_unstable();
         seqs.dedup();
         let size = list_size(seqs.len());
-        let text = format!(
-            "SELECT {MESSAGE} FROM (VALUES {}) CROSS JOIN messages_v1 \
+        let rest = format!(
+            "(VALUES {}) CROSS JOIN messages_v1 \
              WHERE room_id = ? AND bucket = column1 AND seq = column2",
             values(size, 2)
         );
@@ -157,7 +159,9 @@ impl ReadModel for EmbeddedStore {
             .collect();
         values.resize(size * 2, Value::NULL);
         values.push(Value::id(&room.0));
-        self.rows(&text, values, |row| message(room, row)).await
+        let mut rows = self.rows(MESSAGE, &rest, values, |row| message(room, row)).await?;
+        rows.sort_unstable_by_key(|row| row.seq);
+        Ok(rows)
     }
 
     async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError> {
@@ -165,17 +169,14 @@ impl ReadModel for EmbeddedStore {
             return Ok(HashMap::new());
         }
         let size = list_size(users.len());
-        let text = format!(
-            "SELECT user_id, sealed, version FROM profiles_v1 WHERE user_id IN ({})",
-            list(size)
-        );
+        let rest = format!("profiles_v1 WHERE user_id IN ({})", list(size));
         let mut ids: Vec<_> = users.iter().map(|user| Value::id(&user.0)).collect();
         ids.resize(size, Value::NULL);
         let profile = |row: &Columns<'_>| {
             let user_id = UserId(row.id(0)?);
             let sealed = Sealed {
                 subject: user_id,
-                bytes: row.get::<&[u8]>(1)?.to_vec(),
+                bytes: row.bytes(1)?,
             };
             Ok((
                 user_id,
@@ -186,7 +187,7 @@ impl ReadModel for EmbeddedStore {
                 },
             ))
         };
-        Ok(self.rows(&text, ids, profile).await?.into_iter().collect())
+        Ok(self.rows(PROFILE, &rest, ids, profile).await?.into_iter().collect())
     }
 
     async fn checkpoints(&self, projection: &str) -> Result<[u64; SLICES], StoreError> {
@@ -200,7 +201,6 @@ const fn bucket(seq: Seq) -> u64 {
 
 fn message(room_id: RoomId, row: &Columns<'_>) -> Result<MessageRow, StoreError> {
     let author_id = UserId(row.id(3)?);
-    let meta: Option<&[u8]> = row.get(7)?;
     Ok(MessageRow {
         room_id,
         seq: row.seq(0)?,
@@ -210,39 +210,38 @@ fn message(room_id: RoomId, row: &Columns<'_>) -> Result<MessageRow, StoreError>
         kind: row.kind(4)?,
         sent_at: row.instant(5)?,
         body: row.sealed(6, author_id)?,
-        meta: meta.map(from_json).transpose()?.unwrap_or_default(),
+        meta: row.json(7)?.unwrap_or_default(),
     })
 }
 
 fn room(row: &Columns<'_>) -> Result<RoomRow, StoreError> {
-    let settings: Option<&[u8]> = row.get(7)?;
     Ok(RoomRow {
         room_id: row.id(0)?.into(),
-        kind: match row.get::<i64>(1)? {
+        kind: match row.number(1)? {
             0 => RoomKind::Direct,
             1 => RoomKind::Group,
             other => return Err(damaged(format!("no room is of kind {other}"))),
         },
-        name: row.get(2)?,
+        name: row.text(2)?,
         owner_id: row.id_or_none(3)?.map(Into::into),
-        member_count: row.get::<Option<i64>>(4)?.unwrap_or(0) as u32,
+        member_count: row.number_or_none(4)?.unwrap_or(0) as u32,
         member_sample: row.ids(5)?,
-        notice: row.get(6)?,
-        settings: settings.map(from_json).transpose()?.unwrap_or_default(),
+        notice: row.text(6)?,
+        settings: row.json(7)?.unwrap_or_default(),
         created_at: row.instant(8)?,
-        closed: row.get::<i64>(9)? != 0,
+        closed: row.number(9)? != 0,
         version: Version(row.number(10)?),
         last: last(row)?,
     })
 }
 
 fn last(row: &Columns<'_>) -> Result<Option<LastItem>, StoreError> {
-    let Some(seq) = row.get::<Option<i64>>(11)? else {
+    let Some(seq) = row.number_or_none(11)? else {
         return Ok(None);
     };
     let author_id = UserId(row.id(15)?);
     Ok(Some(LastItem {
-        seq: Seq(seq as u64),
+        seq: Seq(seq),
         cnt: row.cnt(12)?,
         at: row.instant(13)?,
         kind: row.kind(14)?,
@@ -255,7 +254,7 @@ fn user_room(user_id: UserId, row: &Columns<'_>) -> Result<UserRoomRow, StoreErr
     Ok(UserRoomRow {
         user_id,
         room_id: row.id(0)?.into(),
-        present: row.get::<i64>(1)? == 1,
+        present: row.number(1)? == 1,
         joined_seq: row.seq(2)?,
         joined_cnt: row.cnt(3)?,
         joined_at: row.instant(4)?,
@@ -280,20 +279,91 @@ fn damaged(why: impl std::fmt::Display) -> StoreError {
     StoreError::corrupt("the read model", why)
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes).map_err(damaged)
 }
 
-/// The columns of a row, as what they mean.
-struct Columns<'a>(&'a SqliteRow);
+/// One value of an answer.
+enum Cell<'a> {
+    Number(i64),
+    Text(Cow<'a, str>),
+    Null,
+}
 
-impl<'a> Columns<'a> {
-    fn get<T: sqlx::Decode<'a, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>>(&self, index: usize) -> Result<T, StoreError> {
-        self.0.try_get(index).map_err(of_store)
+impl<'de> Deserialize<'de> for Cell<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Cell<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number, a text or null")
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Cell<'de>, E> {
+                Ok(Cell::Number(number))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Cell<'de>, E> {
+                Ok(Cell::Number(number as i64))
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Cell<'de>, E> {
+                Ok(Cell::Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Cell<'de>, E> {
+                Ok(Cell::Text(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_unit<E>(self) -> Result<Cell<'de>, E> {
+                Ok(Cell::Null)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// The columns of a row, as what they mean.
+struct Columns<'a>(&'a [Cell<'a>]);
+
+impl Columns<'_> {
+    fn number_or_none(&self, index: usize) -> Result<Option<u64>, StoreError> {
+        match self.0.get(index) {
+            Some(Cell::Number(number)) => Ok(Some(*number as u64)),
+            Some(Cell::Null) => Ok(None),
+            Some(Cell::Text(_)) | None => Err(damaged(format!("column {index} is no number"))),
+        }
     }
 
     fn number(&self, index: usize) -> Result<u64, StoreError> {
-        self.get::<i64>(index).map(|number| number as u64)
+        self.number_or_none(index)?.ok_or_else(|| damaged(format!("column {index} is null")))
+    }
+
+    fn text(&self, index: usize) -> Result<Option<String>, StoreError> {
+        match self.0.get(index) {
+            Some(Cell::Text(text)) => Ok(Some(text.clone().into_owned())),
+            Some(Cell::Null) => Ok(None),
+            Some(Cell::Number(_)) | None => Err(damaged(format!("column {index} is no text"))),
+        }
+    }
+
+    fn digits(&self, index: usize) -> Result<&str, StoreError> {
+        match self.0.get(index) {
+            Some(Cell::Text(text)) => Ok(text),
+            Some(Cell::Number(_) | Cell::Null) | None => Err(damaged(format!("column {index} is no bytes"))),
+        }
+    }
+
+    fn bytes(&self, index: usize) -> Result<Vec<u8>, StoreError> {
+        from_hex(self.digits(index)?).ok_or_else(|| damaged(format!("column {index} is no hexadecimal digits")))
+    }
+
+    fn json<T: DeserializeOwned>(&self, index: usize) -> Result<Option<T>, StoreError> {
+        let bytes = self.bytes(index)?;
+        if bytes.is_empty() { Ok(None) } else { from_json(&bytes).map(Some) }
     }
 
     fn seq(&self, index: usize) -> Result<Seq, StoreError> {
@@ -305,50 +375,71 @@ impl<'a> Columns<'a> {
     }
 
     fn instant(&self, index: usize) -> Result<Instant, StoreError> {
-        self.get(index).map(Instant::from_millis)
+        self.number(index).map(|millis| Instant::from_millis(millis as i64))
     }
 
     fn instant_or_none(&self, index: usize) -> Result<Option<Instant>, StoreError> {
-        Ok(self.get::<Option<i64>>(index)?.map(Instant::from_millis))
+        Ok(self.number_or_none(index)?.map(|millis| Instant::from_millis(millis as i64)))
     }
 
     fn id(&self, index: usize) -> Result<Uuid, StoreError> {
-        Uuid::from_slice(self.get(index)?).map_err(damaged)
+        Uuid::try_parse(self.digits(index)?).map_err(damaged)
     }
 
     fn id_or_none(&self, index: usize) -> Result<Option<Uuid>, StoreError> {
-        let bytes: Option<&[u8]> = self.get(index)?;
-        bytes.map(Uuid::from_slice).transpose().map_err(damaged)
+        if self.digits(index)?.is_empty() { Ok(None) } else { self.id(index).map(Some) }
     }
 
     fn ids(&self, index: usize) -> Result<Vec<UserId>, StoreError> {
-        let bytes = self.get::<Option<&[u8]>>(index)?.unwrap_or_default();
-        bytes
-            .chunks(16)
-            .map(|id| Uuid::from_slice(id).map(UserId).map_err(damaged))
-            .collect()
+        let bytes = self.bytes(index)?;
+        bytes.chunks(16).map(|id| Uuid::from_slice(id).map(UserId).map_err(damaged)).collect()
     }
 
     fn sealed(&self, index: usize, subject: UserId) -> Result<Option<Sealed>, StoreError> {
-        let bytes: Option<&[u8]> = self.get(index)?;
-        Ok(bytes.map(|bytes| Sealed {
-            subject,
-            bytes: bytes.to_vec(),
-        }))
+        let bytes = self.bytes(index)?;
+        Ok((!bytes.is_empty()).then_some(Sealed { subject, bytes }))
     }
 
     fn kind(&self, index: usize) -> Result<ItemKind, StoreError> {
-        let number: i64 = self.get(index)?;
+        let number = self.number(index)?;
         let kind = i16::try_from(number).ok().and_then(ItemKind::from_number);
         kind.ok_or_else(|| damaged(format!("no item is of kind {number}")))
     }
 
     fn role(&self, index: usize) -> Result<Role, StoreError> {
-        match self.get::<i64>(index)? {
+        match self.number(index)? {
             0 => Ok(Role::Member),
             1 => Ok(Role::Admin),
             2 => Ok(Role::Owner),
             other => Err(damaged(format!("nobody has role {other}"))),
         }
+    }
+}
+
+/// Bytes from the upper-case digits that the engine writes.
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    rest.is_empty().then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_from_their_digits() {
+        assert_eq!(from_hex("00FF1a"), None);
+        assert_eq!(from_hex("00FF1"), None);
+        assert_eq!(from_hex("00FF1A"), Some(vec![0, 255, 26]));
+        assert_eq!(from_hex(""), Some(Vec::new()));
     }
 }

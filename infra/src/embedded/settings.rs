@@ -15,8 +15,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Connections that read (3: SQLite reads on the thread of its connection, and more threads than cores only queue).
     pub readers: usize,
-    /// Size of a page of a new store, bytes (1,024: a message touches a few rows in many places, so small pages make small
-    /// commits; measured in `docs/PERFORMANCE.md`). An existing store keeps its own.
+    /// Size of a page of a new store, bytes (2,048: a message touches a few rows in many places, so small pages make small
+    /// commits, while still smaller ones make deep trees; measured in `docs/PERFORMANCE.md`). An existing store keeps its own.
     pub page_bytes: u32,
     /// Page cache of the writer, KiB (8,192: the tails of all indexes; a larger one makes every commit slower, since the engine
     /// walks its table of pages, and what is not in it is in the memory of the operating system).
@@ -44,7 +44,7 @@ impl Default for Settings {
         Self {
             folder: PathBuf::from("data"),
             readers: 3,
-            page_bytes: 1_024,
+            page_bytes: 2_048,
             writer_cache_kib: 8_192,
             reader_cache_kib: 4_096,
             queue_requests: 1_024,

@@ -81,9 +81,10 @@ pub(crate) async fn list(
     let watermarks = Watermarks::new(room.kind, &members, &reads);
     let profiles = Profiles::of(&*state.model, members.iter().map(|member| member.user_id)).await?;
     let keys = state.sealing.keys(profiles.subjects()).await?;
+    let names = profiles.open(&keys);
     let items = members.iter().map(|member| Member {
         user_id: member.user_id,
-        display_name: profiles.display_name(member.user_id, &keys),
+        display_name: names.of(member.user_id),
         role: member.role.into(),
         joined_at: member.joined_at,
         read_seq: watermarks.get(member.user_id).unwrap_or_default(),

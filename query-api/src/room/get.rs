@@ -76,7 +76,7 @@ pub(crate) async fn get(
     let profiles = Profiles::of(&*state.model, rows.people()).await?;
     let keys = state.sealing.keys(rows.subjects().chain(profiles.subjects())).await?;
     Ok(Json(WholeRoom {
-        room: rows.shown(&profiles, &keys, state.door.clock.now()),
+        room: rows.shown(&profiles.open(&keys), &keys, state.door.clock.now()),
         my_role,
         joined_seq: seat.first_seq(),
         notice: room.notice.clone(),

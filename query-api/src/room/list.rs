@@ -96,11 +96,8 @@ pub(crate) async fn list(
     let profiles = Profiles::of(&*state.model, people).await?;
     let subjects = listed.iter().flat_map(|(_, rows)| rows.subjects());
     let keys = state.sealing.keys(subjects.chain(profiles.subjects())).await?;
-    let now = state.door.clock.now();
-    let items = listed
-        .iter()
-        .map(|(_, rows)| rows.shown(&profiles, &keys, now))
-        .collect();
+    let (names, now) = (profiles.open(&keys), state.door.clock.now());
+    let items = listed.iter().map(|(_, rows)| rows.shown(&names, &keys, now)).collect();
     Ok(Json(RoomList {
         items,
         next_cursor,

@@ -462,7 +462,7 @@ function closeRoom() {
 }
 
 async function fetchMembers(open, min) {
-  const { answer } = await api("GET", `/v1/rooms/${open.id}/members?limit=100`, { min });
+  const { answer } = await api("GET", `/v1/rooms/${open.id}/members`, { min });
   open.members = answer.items;
   learn(answer.items);
 }

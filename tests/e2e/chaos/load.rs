@@ -31,6 +31,7 @@ struct Numbers {
     in_flight: AtomicUsize,
     acknowledged: AtomicUsize,
     lost_answers: AtomicUsize,
+    put_off: AtomicUsize,
     replayed: AtomicUsize,
     stopped: AtomicBool,
     progress: Notify,
@@ -152,10 +153,13 @@ async fn insist(
                 tally.ended(&tally.0.acknowledged);
                 return reply.value();
             }
-            Ok(reply) if reply.status == 503 => tally.ended(&tally.0.lost_answers),
+            Ok(reply) if reply.status == 503 => tally.ended(&tally.0.put_off),
             Ok(reply) => panic!("{reply}"),
-            Err(_) => tally.ended(&tally.0.lost_answers),
+            Err(_) => {
+                tally.ended(&tally.0.lost_answers);
+                // Only a kill breaks a connection, so there will be another server.
+                here.changed().await.unwrap();
+            }
         }
-        tokio::task::yield_now().await;
     }
 }
