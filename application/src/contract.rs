@@ -14,9 +14,11 @@ pub mod event_log;
 pub mod idempotency;
 pub mod key_vault;
 pub mod lock;
+pub mod people;
 pub mod projections;
 pub mod read_model;
 pub mod script;
+pub mod stage;
 pub mod stress;
 pub mod support;
 
@@ -109,12 +111,12 @@ macro_rules! read_model_contract {
             read_model::a_page_crosses_buckets,
             read_model::single_items_are_found,
             read_model::an_item_is_shown_as_it_was_written,
-            read_model::a_person_sees_the_rooms_they_are_in,
-            read_model::what_a_seat_says_and_what_a_room_says_do_not_mix,
-            read_model::members_who_left_are_not_shown,
-            read_model::read_positions_only_rise,
-            read_model::leaving_ends_a_read_position_but_not_a_later_one,
-            read_model::profiles_are_found_by_id,
+            people::a_person_sees_the_rooms_they_are_in,
+            people::what_a_seat_says_and_what_a_room_says_do_not_mix,
+            people::members_who_left_are_not_shown,
+            people::read_positions_only_rise,
+            people::leaving_ends_a_read_position_but_not_a_later_one,
+            people::profiles_are_found_by_id,
             read_model::checkpoints_follow_the_log,
             projections::an_event_that_is_not_taken_parks_its_aggregate_and_nothing_else,
             projections::a_seat_waits_with_its_room,

@@ -15,6 +15,7 @@ mod metrics;
 mod rendered;
 mod settings;
 mod socket;
+mod sockets;
 mod tables;
 mod window;
 

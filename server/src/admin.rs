@@ -33,7 +33,13 @@ pub struct Dependency {
 impl Readiness {
     /// Not yet: one dependency is in this state.
     pub fn waiting(name: &'static str, state: impl Into<String>) -> Self {
-        Self { ready: false, dependencies: vec![Dependency { name, state: state.into() }] }
+        Self {
+            ready: false,
+            dependencies: vec![Dependency {
+                name,
+                state: state.into(),
+            }],
+        }
     }
 }
 
@@ -53,17 +59,29 @@ pub fn router(metrics: Metrics, public: EdgeLayer, readiness: watch::Receiver<Pr
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render))
-        .with_state(AdminState { metrics, public, readiness })
+        .with_state(AdminState {
+            metrics,
+            public,
+            readiness,
+        })
 }
 
 async fn readyz(State(state): State<AdminState>) -> Response {
     let probe = Arc::clone(&state.readiness.borrow());
     let readiness = probe().await;
-    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(readiness)).into_response()
 }
 
 async fn render(State(state): State<AdminState>) -> Response {
     state.public.record();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render()).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        state.metrics.render(),
+    )
+        .into_response()
 }

@@ -24,8 +24,14 @@ struct ProblemPages;
 pub fn router() -> Router {
     Router::new()
         .route("/", get(async || console("index.html", "text/html; charset=utf-8")))
-        .route("/console.css", get(async || console("console.css", "text/css; charset=utf-8")))
-        .route("/console.js", get(async || console("console.js", "text/javascript; charset=utf-8")))
+        .route(
+            "/console.css",
+            get(async || console("console.css", "text/css; charset=utf-8")),
+        )
+        .route(
+            "/console.js",
+            get(async || console("console.js", "text/javascript; charset=utf-8")),
+        )
         .route("/docs/problems/{code}", get(problem_page))
 }
 

@@ -56,7 +56,9 @@ pub struct AuthSettings {
 
 impl Default for AuthSettings {
     fn default() -> Self {
-        Self { dev_token_ttl_s: 86_400 }
+        Self {
+            dev_token_ttl_s: 86_400,
+        }
     }
 }
 
@@ -104,7 +106,9 @@ impl Config {
             figment = figment.merge(Toml::file_exact(file));
         }
         figment = figment.merge(Env::prefixed("COCOTALK__").split("__"));
-        let mut config: Self = figment.extract().map_err(|error| ConfigError::NotUnderstood(Box::new(error)))?;
+        let mut config: Self = figment
+            .extract()
+            .map_err(|error| ConfigError::NotUnderstood(Box::new(error)))?;
         if let Some(folder) = &common.data {
             config.backend.embedded.folder.clone_from(folder);
         }
@@ -136,11 +140,20 @@ impl Config {
             ("live.outbox_items", self.live.outbox_items),
             ("max_connections", self.max_connections),
         ];
-        wrong.extend(queues.iter().filter(|(_, size)| *size == 0).map(|(name, _)| format!("{name} must be at least 1")));
+        wrong.extend(
+            queues
+                .iter()
+                .filter(|(_, size)| *size == 0)
+                .map(|(name, _)| format!("{name} must be at least 1")),
+        );
         if self.admin_listen.port() != 0 && self.admin_listen == self.listen {
             wrong.push("listen and admin_listen must differ".to_owned());
         }
-        if wrong.is_empty() { Ok(()) } else { Err(ConfigError::Wrong(wrong)) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Wrong(wrong))
+        }
     }
 
     /// The configuration as TOML; it has no secrets in it.
@@ -158,12 +171,21 @@ mod tests {
     fn load(text: &str) -> Result<Config, ConfigError> {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         file.write_all(text.as_bytes()).expect("it is written");
-        Config::load(&Common { data: None, config: Some(file.path().to_owned()), json: false })
+        Config::load(&Common {
+            data: None,
+            config: Some(file.path().to_owned()),
+            json: false,
+        })
     }
 
     #[test]
     fn a_bare_start_needs_no_file() {
-        let config = Config::load(&Common { data: None, config: None, json: false }).expect("defaults are right");
+        let config = Config::load(&Common {
+            data: None,
+            config: None,
+            json: false,
+        })
+        .expect("defaults are right");
         assert!(config.validate().is_ok());
         assert_eq!(config, Config::default());
     }
@@ -179,19 +201,28 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused() {
         assert!(matches!(load("colour = 'red'"), Err(ConfigError::NotUnderstood(_))));
-        assert!(matches!(load("[live]\ncolour = 'red'"), Err(ConfigError::NotUnderstood(_))));
+        assert!(matches!(
+            load("[live]\ncolour = 'red'"),
+            Err(ConfigError::NotUnderstood(_))
+        ));
     }
 
     #[test]
     fn a_named_file_must_be_there() {
-        let common = Common { data: None, config: Some("nowhere.toml".into()), json: false };
+        let common = Common {
+            data: None,
+            config: Some("nowhere.toml".into()),
+            json: false,
+        };
         assert!(matches!(Config::load(&common), Err(ConfigError::NoFile(_))));
     }
 
     #[test]
     fn everything_that_makes_no_sense_is_said_at_once() {
         let config = load("max_connections = 0\n[bus]\nlane_queue = 0\n").expect("it is understood");
-        let Err(ConfigError::Wrong(wrong)) = config.validate() else { panic!("it is not right") };
+        let Err(ConfigError::Wrong(wrong)) = config.validate() else {
+            panic!("it is not right")
+        };
         assert_eq!(wrong.len(), 2);
     }
 

@@ -50,9 +50,16 @@ impl Platform {
         cocotalk_application::metrics::describe();
         let sealing = Arc::new(Sealing::new(Arc::clone(&ports.keys)));
         let limits = Arc::new(config.limits.limits.clone());
-        let token_secret = ports.keys.secret("access-tokens").await.context("no key of access tokens")?;
+        let token_secret = ports
+            .keys
+            .secret("access-tokens")
+            .await
+            .context("no key of access tokens")?;
         let pepper = ports.keys.secret("claims").await.context("no secret of claims")?;
-        let tokens = Arc::new(Tokens::new(*token_secret, Duration::from_secs(config.auth.dev_token_ttl_s)));
+        let tokens = Arc::new(Tokens::new(
+            *token_secret,
+            Duration::from_secs(config.auth.dev_token_ttl_s),
+        ));
         let door = |rate: Limiter<UserId>| {
             Arc::new(Door {
                 clock: Arc::clone(&ports.clock),
@@ -63,10 +70,16 @@ impl Platform {
             })
         };
         let rates = config.limits.rate;
-        let (command_door, query_door) =
-            (door(Limiter::per_minute(rates.commands_per_minute)), door(Limiter::per_minute(rates.queries_per_minute)));
-        let bus =
-            LaneBus::start(Arc::clone(&ports.log), config.bus.clone(), &lifecycle.engine, &lifecycle.engine_stop);
+        let (command_door, query_door) = (
+            door(Limiter::per_minute(rates.commands_per_minute)),
+            door(Limiter::per_minute(rates.queries_per_minute)),
+        );
+        let bus = LaneBus::start(
+            Arc::clone(&ports.log),
+            config.bus.clone(),
+            &lifecycle.engine,
+            &lifecycle.engine_stop,
+        );
         let commands = Arc::new(Commands {
             bus: Arc::new(bus),
             sealing: Arc::clone(&sealing),
@@ -81,8 +94,12 @@ impl Platform {
             sealing: Arc::clone(&sealing),
             clock: Arc::clone(&ports.clock),
         };
-        let (hub, feed) = Hub::open(hub_ports, config.live.clone()).await.context("the live feed did not start")?;
-        lifecycle.tasks.spawn(Arc::clone(&hub).run(feed, lifecycle.soft.clone()));
+        let (hub, feed) = Hub::open(hub_ports, config.live.clone())
+            .await
+            .context("the live feed did not start")?;
+        lifecycle
+            .tasks
+            .spawn(Arc::clone(&hub).run(feed, lifecycle.soft.clone()));
         let live = Arc::new(Live {
             hub,
             commands: Arc::clone(&commands),
@@ -92,14 +109,26 @@ impl Platform {
             handshakes: AtomicUsize::new(0),
         });
         let log_reader: Arc<dyn LogReader> = Arc::<dyn EventLog>::clone(&ports.log);
-        let dev_accounts = listener
-            .ip()
-            .is_loopback()
-            .then(|| Arc::new(DevAccounts { pepper: *pepper, tokens, log: log_reader }));
-        let queries =
-            QueryState::new(query_door, Arc::clone(&ports.reads), Arc::clone(&ports.log), sealing, rates);
+        let dev_accounts = listener.ip().is_loopback().then(|| {
+            Arc::new(DevAccounts {
+                pepper: *pepper,
+                tokens,
+                log: log_reader,
+            })
+        });
+        let queries = QueryState::new(
+            query_door,
+            Arc::clone(&ports.reads),
+            Arc::clone(&ports.log),
+            sealing,
+            rates,
+        );
         Ok(Self {
-            commands: CommandState { door: command_door, commands, dev_accounts },
+            commands: CommandState {
+                door: command_door,
+                commands,
+                dev_accounts,
+            },
             queries,
             live,
             ports,
@@ -129,7 +158,10 @@ impl Platform {
                 match log.heads().await {
                     Ok(_) => Readiness {
                         ready: true,
-                        dependencies: vec![Dependency { name: "store", state: "ok".to_owned() }],
+                        dependencies: vec![Dependency {
+                            name: "store",
+                            state: "ok".to_owned(),
+                        }],
                     },
                     Err(error) => Readiness::waiting("store", cocotalk_application::error::chain(&error)),
                 }
@@ -148,7 +180,10 @@ impl Platform {
             pepper: &self.pepper,
             limits: &commands.limits,
         };
-        self.people = demo::fill(tools).await.context("the demo was not filled in")?.unwrap_or_default();
+        self.people = demo::fill(tools)
+            .await
+            .context("the demo was not filled in")?
+            .unwrap_or_default();
         Ok(&self.people)
     }
 }

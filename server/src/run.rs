@@ -67,7 +67,10 @@ fn config_command(cli: &Cli, command: ConfigCommand) -> ExitCode {
         }
         (Ok(config), ConfigCommand::Dump) => (serde_json::json!(config), ExitCode::SUCCESS),
         (Ok(_), ConfigCommand::Check) => (serde_json::json!({"ok": true}), ExitCode::SUCCESS),
-        (Err(error), _) => (serde_json::json!({"ok": false, "error": error.to_string()}), ExitCode::from(WRONG)),
+        (Err(error), _) => (
+            serde_json::json!({"ok": false, "error": error.to_string()}),
+            ExitCode::from(WRONG),
+        ),
     };
     match (&checked, cli.common.json) {
         (_, true) => say(&json.to_string()),
@@ -121,8 +124,12 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     let (readiness, readiness_seen) = watch::channel(starting);
     let (app, app_seen) = watch::channel(not_yet(&layer, Code::Starting));
     let admin = watch::channel(admin::router(metrics, layer.clone(), readiness_seen)).1;
-    lifecycle.tasks.spawn(serve(admin_listener, admin, admin_address, bounds, lifecycle.clone()));
-    lifecycle.tasks.spawn(serve(listener, app_seen, address, bounds, lifecycle.clone()));
+    lifecycle
+        .tasks
+        .spawn(serve(admin_listener, admin, admin_address, bounds, lifecycle.clone()));
+    lifecycle
+        .tasks
+        .spawn(serve(listener, app_seen, address, bounds, lifecycle.clone()));
 
     let deadline = Duration::from_millis(config.stop_timeout_ms);
     tokio::select! {
@@ -144,7 +151,9 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr().context("the listener has no address")?;
     Ok((listener, address))
 }
@@ -182,7 +191,9 @@ fn greet(people: &[DemoPerson]) {
         return;
     }
     say("sign in on the console as one of (no password needed on this machine):");
-    people.iter().for_each(|person| say(&format!("  {:<20} {}", person.handle, person.display_name)));
+    people
+        .iter()
+        .for_each(|person| say(&format!("  {:<20} {}", person.handle, person.display_name)));
 }
 
 /// Until the store opens, commands and queries are told why it does not. One that somebody else has open is not waited for.
@@ -197,13 +208,14 @@ async fn open_store(
     let mut said = String::new();
     loop {
         let stop = lifecycle.engine_stop.clone();
-        let error = match cocotalk_infra::open::open(&config.backend, projections.clone(), &lifecycle.engine, stop).await {
-            Ok(ports) => return Ok(ports),
-            Err(error @ OpenError::Unavailable { .. }) => error,
-            Err(error @ (OpenError::Locked { .. } | OpenError::Unreadable { .. } | OpenError::Setting { .. })) => {
-                return Err(error.into());
-            }
-        };
+        let error =
+            match cocotalk_infra::open::open(&config.backend, projections.clone(), &lifecycle.engine, stop).await {
+                Ok(ports) => return Ok(ports),
+                Err(error @ OpenError::Unavailable { .. }) => error,
+                Err(error @ (OpenError::Locked { .. } | OpenError::Unreadable { .. } | OpenError::Setting { .. })) => {
+                    return Err(error.into());
+                }
+            };
         let why = cocotalk_application::error::chain(&error);
         if why != said {
             tracing::error!("the store does not open, trying again every second: {why}");

@@ -46,7 +46,13 @@ pub async fn serve(
             accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, peer, slot)) = accepted else { continue };
-        let (app, from) = (app.borrow().clone(), Connection { peer, listener: address });
+        let (app, from) = (
+            app.borrow().clone(),
+            Connection {
+                peer,
+                listener: address,
+            },
+        );
         let (soft, hard) = (lifecycle.soft.clone(), lifecycle.hard.clone());
         lifecycle.tasks.spawn(async move {
             connection(stream, (app, from), bounds, soft, hard).await;
@@ -82,7 +88,10 @@ async fn connection(
         return;
     }
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(bounds.head).max_buf_size(HEAD_BYTES).keep_alive(true);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.head)
+        .max_buf_size(HEAD_BYTES)
+        .keep_alive(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from);
         app.clone().call(request.map(Body::new))

@@ -187,12 +187,7 @@ async fn changes_are_the_frames_that_were_live() {
     dahee.leaving(&room).await.accepted();
     let end = number(&chulsoo.say(&room, "끝").await["version"]);
 
-    let frames = socket.up_to(&room, end).await;
-    let live: Vec<_> = frames
-        .iter()
-        .filter(|frame| frame["version"].is_u64())
-        .map(essence)
-        .collect();
+    let live: Vec<_> = socket.between(&room, start, end).await.iter().map(essence).collect();
     let path = |after: u64| format!("/v1/rooms/{room}/changes?after_version={after}");
     let changes = boram.see(path(start)).await;
     assert_eq!(changes["version"], end);

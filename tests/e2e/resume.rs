@@ -18,9 +18,11 @@ fn texts(frames: &[Value]) -> Vec<&str> {
 async fn gone_offline(api: &Api) -> ([Person; 3], String, String) {
     let [anna, boram, chulsoo] = api.three().await;
     let room = anna.group(&[&boram, &chulsoo]).await;
+    let mut first = Socket::open(&boram).await;
     anna.say(&room, "아직 연결됨").await;
-    let socket = Socket::open(&boram).await;
-    let cursor = socket.cursor();
+    first.event("message.sent", &room).await;
+    // What one socket was told of is behind the cursor of the next one.
+    let cursor = Socket::open(&boram).await.cursor();
     ([anna, boram, chulsoo], room, cursor)
 }
 

@@ -139,11 +139,11 @@ impl Folder {
         let process = Process::spawn(command);
         let status = process.wait(START_DEADLINE);
         let status = status.unwrap_or_else(|| panic!("did not end by itself; it said: {}", process.said()));
-        let stdout = process.stdout.text();
+        let stdout = process.stdout.whole_text();
         Finished {
             status,
             stdout,
-            stderr: process.stderr.text(),
+            stderr: process.stderr.whole_text(),
         }
     }
 
@@ -158,7 +158,7 @@ impl Folder {
                 process,
                 _guard: guard,
             }),
-            None => Err(process.said()),
+            None => Err(process.last_words()),
         }
     }
 
@@ -237,7 +237,11 @@ impl Server {
 
     /// Everything on stderr so far.
     pub(crate) fn stderr(&self) -> String {
-        self.process.stderr.text()
+        if self.is_running() {
+            self.process.stderr.text()
+        } else {
+            self.process.stderr.whole_text()
+        }
     }
 }
 
@@ -298,6 +302,14 @@ impl Process {
         }
     }
 
+    /// What it said until it ended, if it has.
+    fn last_words(&self) -> String {
+        match self.wait(STOP_DEADLINE) {
+            Some(_) => format!("{}{}", self.stdout.whole_text(), self.stderr.whole_text()),
+            None => self.said(),
+        }
+    }
+
     fn said(&self) -> String {
         format!("{}{}", self.stdout.text(), self.stderr.text())
     }
@@ -320,23 +332,36 @@ fn reap(mut child: Child) -> Receiver<ExitStatus> {
 }
 
 /// One stream of a process, collected by a thread of its own so that the pipe never fills.
-struct Output(Arc<Mutex<String>>);
+struct Output {
+    text: Arc<Mutex<String>>,
+    end: Mutex<Receiver<()>>,
+}
 
 impl Output {
     fn collect(stream: impl Read + Send + 'static, each: impl Fn(String) + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(String::new()));
         let sink = Arc::clone(&text);
+        let (ended, end) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
                 writeln!(sink.lock().unwrap(), "{line}").unwrap();
                 each(line);
             }
+            drop(ended);
         });
-        Self(text)
+        let end = Mutex::new(end);
+        Self { text, end }
     }
 
     fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
+        self.text.lock().unwrap().clone()
+    }
+
+    /// All there will ever be, of a process that has ended: the last lines may still be in the pipe.
+    fn whole_text(&self) -> String {
+        // Nothing is ever sent; the channel is closed by the end of the stream.
+        let _ = self.end.lock().unwrap().recv_timeout(STOP_DEADLINE);
+        self.text()
     }
 }
 

@@ -135,6 +135,15 @@ impl Socket {
         }
     }
 
+    /// As `up_to`, of this room only and without what happened before the version `start`: a new socket may still be
+    /// told of the last moments before its `ready`.
+    pub(crate) async fn between(&mut self, room: &str, start: u64, end: u64) -> Vec<Value> {
+        let mut frames = self.up_to(room, end).await;
+        let is_new = |frame: &Value| frame["version"].as_u64().is_some_and(|version| version > start);
+        frames.retain(|frame| frame["room_id"] == room && is_new(frame));
+        frames
+    }
+
     /// Sends a message and gives what answers it: an `ack` or a `problem`.
     pub(crate) async fn post(&mut self, room: &str, key: &str, message: &Value) -> Value {
         self.send(&send_frame(room, key, message)).await;

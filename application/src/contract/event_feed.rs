@@ -35,7 +35,10 @@ pub async fn what_is_told_is_in_the_log(fresh: impl AsyncFn(Projections) -> Stor
     assert_eq!(commit.len(), 3);
     for (told, logged) in commit.iter().zip(&logged) {
         assert_eq!((told.stream, told.sequence), (logged.stream, logged.sequence));
-        assert_eq!((told.slice, told.slice_pos, told.ts_us), (logged.slice, logged.slice_pos, logged.ts_us));
+        assert_eq!(
+            (told.slice, told.slice_pos, told.ts_us),
+            (logged.slice, logged.slice_pos, logged.ts_us)
+        );
         assert_eq!(told.event, logged.event);
         assert_eq!(told.metadata, logged.metadata);
     }
@@ -49,7 +52,12 @@ pub async fn what_is_told_is_in_the_read_model(fresh: impl AsyncFn(Projections) 
     let (stream, user) = (room(), UserId(id()));
     let room_id = room_id(stream);
     for number in 1..=20 {
-        let row = RowWrite::Read { room_id, user_id: user, read_seq: Seq(number), read_cnt: Cnt(number) };
+        let row = RowWrite::Read {
+            room_id,
+            user_id: user,
+            read_seq: Seq(number),
+            read_cnt: Cnt(number),
+        };
         script.write(&*store.log, stream, vec![row]).await;
         let commit = next(&mut told).await;
         let read = store.reads.user_read(user, room_id).await.expect("it can be read");
@@ -102,7 +110,10 @@ pub async fn who_falls_behind_is_told_so(fresh: impl AsyncFn(Projections) -> Sto
     for after in 0..1_100 {
         append(&*store.log, unit(stream, after, 1)).await;
     }
-    assert!(matches!(told.recv().await, Err(RecvError::Lagged(1..))), "a listener can be 1,024 commits behind");
+    assert!(
+        matches!(told.recv().await, Err(RecvError::Lagged(1..))),
+        "a listener can be 1,024 commits behind"
+    );
     let first = next(&mut told).await[0].slice_pos;
     assert!(first > 1);
 }

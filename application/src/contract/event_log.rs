@@ -46,7 +46,11 @@ pub async fn positions_and_sequences_are_dense(fresh: impl AsyncFn(Projections) 
     }
     assert_eq!(slice_events(&*store.log, slice).await.len(), 30);
     for stream in rooms {
-        let sequences: Vec<u64> = stream_events(&*store.log, stream).await.iter().map(|event| event.sequence).collect();
+        let sequences: Vec<u64> = stream_events(&*store.log, stream)
+            .await
+            .iter()
+            .map(|event| event.sequence)
+            .collect();
         assert_eq!(sequences, (1..=10).collect::<Vec<u64>>());
     }
 }
@@ -59,7 +63,11 @@ pub async fn times_rise_in_a_slice(fresh: impl AsyncFn(Projections) -> Store) {
     append(&*store.log, unit(stream, 50, 50)).await;
     let events = slice_events(&*store.log, stream.slice()).await;
     assert!(events.windows(2).all(|pair| pair[0].ts_us < pair[1].ts_us));
-    assert!(events[0].ts_us > 1_700_000_000_000_000, "{} microseconds are not now", events[0].ts_us);
+    assert!(
+        events[0].ts_us > 1_700_000_000_000_000,
+        "{} microseconds are not now",
+        events[0].ts_us
+    );
 }
 
 /// One call returns at most a page; the next one goes on.
@@ -70,7 +78,11 @@ pub async fn long_streams_are_read_in_pages(fresh: impl AsyncFn(Projections) -> 
     append(&*store.log, unit(stream, 0, count)).await;
     let first = store.log.load(&stream, 0).await.expect("the log can be read");
     assert_eq!(first.len(), PAGE_EVENTS);
-    let sequences: Vec<u64> = stream_events(&*store.log, stream).await.iter().map(|event| event.sequence).collect();
+    let sequences: Vec<u64> = stream_events(&*store.log, stream)
+        .await
+        .iter()
+        .map(|event| event.sequence)
+        .collect();
     assert_eq!(sequences, (1..=count).collect::<Vec<u64>>());
 }
 
@@ -108,7 +120,10 @@ pub async fn a_run_on_an_old_version_is_a_conflict(fresh: impl AsyncFn(Projectio
     let stream = room();
     append(&*store.log, unit(stream, 0, 2)).await;
     for after in [0, 1] {
-        assert_eq!(append_one(&*store.log, unit(stream, after, 1)).await, UnitOutcome::Conflict);
+        assert_eq!(
+            append_one(&*store.log, unit(stream, after, 1)).await,
+            UnitOutcome::Conflict
+        );
     }
     assert_eq!(stream_events(&*store.log, stream).await.len(), 2);
     append(&*store.log, unit(stream, 2, 1)).await;
@@ -130,13 +145,25 @@ pub async fn a_unit_is_appended_whole_or_not_at_all(fresh: impl AsyncFn(Projecti
     let (moved, other, third) = (room(), room(), room());
     append(&*store.log, unit(moved, 0, 1)).await;
     let heads = store.log.heads().await.expect("the log can be read");
-    let losing = Unit { runs: vec![run(other, 0, 2), run(moved, 0, 1), run(third, 0, 1)] };
+    let losing = Unit {
+        runs: vec![run(other, 0, 2), run(moved, 0, 1), run(third, 0, 1)],
+    };
     assert_eq!(append_one(&*store.log, losing).await, UnitOutcome::Conflict);
-    assert_eq!(store.log.heads().await.expect("the log can be read"), heads, "nothing was written");
+    assert_eq!(
+        store.log.heads().await.expect("the log can be read"),
+        heads,
+        "nothing was written"
+    );
     for stream in [other, third] {
         assert!(stream_events(&*store.log, stream).await.is_empty());
     }
-    append(&*store.log, Unit { runs: vec![run(other, 0, 2), run(moved, 1, 1), run(third, 0, 1)] }).await;
+    append(
+        &*store.log,
+        Unit {
+            runs: vec![run(other, 0, 2), run(moved, 1, 1), run(third, 0, 1)],
+        },
+    )
+    .await;
     assert_eq!(stream_events(&*store.log, other).await.len(), 2);
 }
 
@@ -148,7 +175,9 @@ pub async fn a_losing_unit_leaves_the_others(fresh: impl AsyncFn(Projections) ->
     append(&*store.log, unit(moved, 0, 1)).await;
     let units = vec![unit(first, 0, 2), unit(moved, 0, 3), unit(last, 0, 1)];
     let outcomes = store.log.append(units).await.expect("the log can be written");
-    let appended = |first_pos| UnitOutcome::Appended { first_pos: vec![first_pos] };
+    let appended = |first_pos| UnitOutcome::Appended {
+        first_pos: vec![first_pos],
+    };
     assert_eq!(outcomes, [appended(2), UnitOutcome::Conflict, appended(4)]);
     assert_eq!(slice_events(&*store.log, slice).await.len(), 4);
 }
@@ -157,7 +186,13 @@ pub async fn a_losing_unit_leaves_the_others(fresh: impl AsyncFn(Projections) ->
 pub async fn a_run_may_hold_many_events(fresh: impl AsyncFn(Projections) -> Store) {
     let store = fresh(Vec::new()).await;
     let (one, two) = (room(), room());
-    append(&*store.log, Unit { runs: vec![run(one, 0, 300), run(two, 0, 213)] }).await;
+    append(
+        &*store.log,
+        Unit {
+            runs: vec![run(one, 0, 300), run(two, 0, 213)],
+        },
+    )
+    .await;
     assert_eq!(stream_events(&*store.log, one).await.len(), 300);
     assert_eq!(stream_events(&*store.log, two).await.len(), 213);
 }
@@ -186,7 +221,10 @@ pub async fn heads_are_those_of_every_slice(fresh: impl AsyncFn(Projections) -> 
     }
     assert_eq!(store.log.heads().await.expect("the log can be read"), expected);
     for slice in Slice::all() {
-        assert_eq!(slice_events(&*store.log, slice).await.len() as u64, expected[slice.index()]);
+        assert_eq!(
+            slice_events(&*store.log, slice).await.len() as u64,
+            expected[slice.index()]
+        );
     }
 }
 
@@ -198,13 +236,21 @@ pub async fn a_probe_sees_versions_and_heads(fresh: impl AsyncFn(Projections) ->
     append(&*store.log, unit(short, 0, 2)).await;
     let heads = store.log.heads().await.expect("the log can be read");
     let slices = [short.slice(), long.slice()];
-    let probe = store.log.probe(None, &[short, absent, long], &slices).await.expect("the log can be read");
+    let probe = store
+        .log
+        .probe(None, &[short, absent, long], &slices)
+        .await
+        .expect("the log can be read");
     assert_eq!(probe.command, None);
     assert_eq!(probe.versions, [2, 0, 5]);
     assert_eq!(probe.heads, slices.map(|slice| heads[slice.index()]));
 
     let many: Vec<StreamId> = std::iter::repeat_with(room).take(1_500).chain([long]).collect();
-    let probe = store.log.probe(Some(key()), &many, &[]).await.expect("the log can be read");
+    let probe = store
+        .log
+        .probe(Some(key()), &many, &[])
+        .await
+        .expect("the log can be read");
     assert_eq!(probe.versions.iter().sum::<u64>(), 5);
     assert_eq!((probe.versions.len(), probe.versions[1_500]), (1_501, 5));
 }
@@ -215,14 +261,24 @@ pub async fn the_newest_snapshot_of_a_shape_is_kept(fresh: impl AsyncFn(Projecti
     let stream = room();
     let snapshot = |sequence, state_version| {
         let state = format!("state {sequence} of shape {state_version}").into_bytes();
-        Snapshot { sequence, state_version, state }
+        Snapshot {
+            sequence,
+            state_version,
+            state,
+        }
     };
     assert_eq!(store.log.snapshot(&stream, 1).await.expect("it can be read"), None);
     for kept in [snapshot(500, 1), snapshot(1_000, 1), snapshot(700, 1), snapshot(100, 2)] {
         store.log.save_snapshot(&stream, kept).await.expect("it can be written");
     }
-    assert_eq!(store.log.snapshot(&stream, 1).await.expect("it can be read"), Some(snapshot(1_000, 1)));
-    assert_eq!(store.log.snapshot(&stream, 2).await.expect("it can be read"), Some(snapshot(100, 2)));
+    assert_eq!(
+        store.log.snapshot(&stream, 1).await.expect("it can be read"),
+        Some(snapshot(1_000, 1))
+    );
+    assert_eq!(
+        store.log.snapshot(&stream, 2).await.expect("it can be read"),
+        Some(snapshot(100, 2))
+    );
     assert_eq!(store.log.snapshot(&stream, 3).await.expect("it can be read"), None);
     assert_eq!(store.log.snapshot(&room(), 1).await.expect("it can be read"), None);
 }
@@ -234,6 +290,11 @@ pub async fn nothing_is_appended_by_an_empty_call(fresh: impl AsyncFn(Projection
     assert_eq!(store.log.heads().await.expect("the log can be read"), [0; SLICES]);
     let stream = room();
     let event = new_event(stream, 1);
-    let run = Run { stream, slice: stream.slice(), after: 0, events: vec![event] };
+    let run = Run {
+        stream,
+        slice: stream.slice(),
+        after: 0,
+        events: vec![event],
+    };
     assert_eq!(append(&*store.log, Unit { runs: vec![run] }).await, [1]);
 }

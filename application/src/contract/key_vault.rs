@@ -66,8 +66,14 @@ pub async fn secrets_are_made_once(vault: Arc<dyn KeyVault>) {
 pub async fn of_many_makers_at_the_same_time_all_get_one_key(vault: Arc<dyn KeyVault>) {
     let user = UserId(id());
     let keys = join_all((0..20).map(|_| vault.create(user))).await;
-    let keys: HashSet<[u8; 32]> = keys.into_iter().map(|key| *key.expect("the vault can be written")).collect();
+    let keys: HashSet<[u8; 32]> = keys
+        .into_iter()
+        .map(|key| *key.expect("the vault can be written"))
+        .collect();
     let secrets = join_all((0..20).map(|_| vault.secret("one"))).await;
-    let secrets: HashSet<[u8; 32]> = secrets.into_iter().map(|key| *key.expect("the vault can be written")).collect();
+    let secrets: HashSet<[u8; 32]> = secrets
+        .into_iter()
+        .map(|key| *key.expect("the vault can be written"))
+        .collect();
     assert_eq!((keys.len(), secrets.len()), (1, 1));
 }

@@ -25,7 +25,9 @@ pub async fn what_is_decided_under_lock_is_appended(fresh: impl AsyncFn(Projecti
     append(&*store.log, unit(one, 0, 2)).await;
     let locked = lock(&store, &[one, two]).await;
     let version = locked.load(&one, 0).await.expect("it can be read").len() as u64;
-    let unit = Unit { runs: vec![run(one, version, 1), run(two, 0, 3)] };
+    let unit = Unit {
+        runs: vec![run(one, version, 1), run(two, 0, 3)],
+    };
     let UnitOutcome::Appended { first_pos } = locked.commit(unit).await.expect("it can be written") else {
         panic!("what is decided under lock cannot lose");
     };
@@ -47,7 +49,10 @@ pub async fn what_is_read_under_lock_is_what_is_committed(fresh: impl AsyncFn(Pr
         append(&*store.log, written.clone()).await;
         let locked = lock(&store, &[stream]).await;
         let head = store.log.heads().await.expect("it can be read")[stream.slice().index()];
-        let probe = locked.probe(Some(key), &[stream], &[stream.slice()]).await.expect("it can be read");
+        let probe = locked
+            .probe(Some(key), &[stream], &[stream.slice()])
+            .await
+            .expect("it can be read");
         assert_eq!(probe.versions, [head]);
         assert_eq!(probe.heads, [head]);
         assert!(probe.command.is_some());
@@ -65,7 +70,12 @@ pub async fn nobody_appends_while_a_lock_is_held(fresh: impl AsyncFn(Projections
     let early = tokio::time::timeout(Duration::from_millis(100), &mut waiting).await;
     assert!(early.is_err(), "appended under somebody else's lock: {early:?}");
     let mut second = Box::pin(store.log.lock(BTreeSet::from([stream.slice()])));
-    assert!(tokio::time::timeout(Duration::from_millis(100), &mut second).await.is_err(), "locked twice");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), &mut second)
+            .await
+            .is_err(),
+        "locked twice"
+    );
     let outcome = locked.commit(unit(stream, 0, 2)).await.expect("it can be written");
     assert!(matches!(outcome, UnitOutcome::Appended { .. }), "{outcome:?}");
     let outcome = tokio::time::timeout(PATIENCE, waiting).await.expect("the lock is gone");
@@ -90,7 +100,10 @@ pub async fn a_wrong_version_under_lock_is_a_conflict(fresh: impl AsyncFn(Projec
     let stream = room();
     append(&*store.log, unit(stream, 0, 1)).await;
     let locked = lock(&store, &[stream]).await;
-    assert_eq!(locked.commit(unit(stream, 0, 1)).await.expect("it can be written"), UnitOutcome::Conflict);
+    assert_eq!(
+        locked.commit(unit(stream, 0, 1)).await.expect("it can be written"),
+        UnitOutcome::Conflict
+    );
     append(&*store.log, unit(stream, 1, 1)).await;
 }
 
@@ -101,6 +114,9 @@ pub async fn a_repeated_command_under_lock_is_found(fresh: impl AsyncFn(Projecti
     append(&*store.log, stamped(unit(stream, 0, 1), key)).await;
     let locked = lock(&store, &[stream]).await;
     let again = stamped(unit(stream, 1, 1), key);
-    assert_eq!(locked.commit(again).await.expect("it can be written"), UnitOutcome::Repeated);
+    assert_eq!(
+        locked.commit(again).await.expect("it can be written"),
+        UnitOutcome::Repeated
+    );
     assert_eq!(stream_events(&*store.log, stream).await.len(), 1);
 }

@@ -15,16 +15,27 @@ use crate::row::{ProfileRow, RowWrite};
 type Projections = Vec<Arc<dyn Projection>>;
 
 fn read(stream: StreamId, user_id: UserId, seq: u64) -> Vec<RowWrite> {
-    vec![RowWrite::Read { room_id: room_id(stream), user_id, read_seq: Seq(seq), read_cnt: Cnt(seq) }]
+    vec![RowWrite::Read {
+        room_id: room_id(stream),
+        user_id,
+        read_seq: Seq(seq),
+        read_cnt: Cnt(seq),
+    }]
 }
 
 async fn read_seq(store: &Store, stream: StreamId, user: UserId) -> Option<u64> {
-    let read = store.reads.user_read(user, room_id(stream)).await.expect("it can be read");
+    let read = store
+        .reads
+        .user_read(user, room_id(stream))
+        .await
+        .expect("it can be read");
     read.map(|read| read.read_seq.0)
 }
 
 /// The append succeeds, the room's later events wait, every other room goes on, and the checkpoint passes.
-pub async fn an_event_that_is_not_taken_parks_its_aggregate_and_nothing_else(fresh: impl AsyncFn(Projections) -> Store) {
+pub async fn an_event_that_is_not_taken_parks_its_aggregate_and_nothing_else(
+    fresh: impl AsyncFn(Projections) -> Store,
+) {
     let script = Script::new("script");
     let store = fresh(vec![Arc::<Script>::clone(&script)]).await;
     let (log, user, bad) = (&*store.log, UserId(id()), room());
@@ -34,7 +45,11 @@ pub async fn an_event_that_is_not_taken_parks_its_aggregate_and_nothing_else(fre
     script.write(log, bad, read(bad, user, 3)).await;
     script.write(log, neighbour, read(neighbour, user, 4)).await;
     assert_eq!(stream_events(log, bad).await.len(), 3, "the log has everything");
-    assert_eq!(read_seq(&store, bad, user).await, Some(1), "later events of the room wait");
+    assert_eq!(
+        read_seq(&store, bad, user).await,
+        Some(1),
+        "later events of the room wait"
+    );
     assert_eq!(read_seq(&store, neighbour, user).await, Some(4), "others go on");
     let checkpoints = store.reads.checkpoints("script").await.expect("it can be read");
     assert_eq!(checkpoints, log.heads().await.expect("the log can be read"));
@@ -72,7 +87,11 @@ pub async fn a_foreign_seal_is_not_taken(fresh: impl AsyncFn(Projections) -> Sto
     let script = Script::new("script");
     let store = fresh(vec![Arc::<Script>::clone(&script)]).await;
     let (log, user, stream) = (&*store.log, UserId(id()), room());
-    let profile = ProfileRow { user_id: user, sealed: sealed(UserId(id()), "not mine"), version: Version(1) };
+    let profile = ProfileRow {
+        user_id: user,
+        sealed: sealed(UserId(id()), "not mine"),
+        version: Version(1),
+    };
     script.write(log, stream, vec![RowWrite::Profile(profile)]).await;
     assert!(store.reads.profiles(&[user]).await.expect("it can be read").is_empty());
     assert_eq!(stream_events(log, stream).await.len(), 1);

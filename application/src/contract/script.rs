@@ -10,11 +10,14 @@ use crate::port::event_log::{EventLog, RecordedEvent};
 use crate::projection::{Poison, Projection};
 use crate::row::RowWrite;
 
+/// What an event makes.
+type Rows = Result<Vec<RowWrite>, Poison>;
+
 /// The rows of some events; of others there are none.
 pub struct Script {
     name: &'static str,
     version: u32,
-    lines: Mutex<HashMap<(StreamId, u64), Result<Vec<RowWrite>, Poison>>>,
+    lines: Mutex<HashMap<(StreamId, u64), Rows>>,
 }
 
 impl Script {
@@ -25,12 +28,19 @@ impl Script {
 
     /// An empty one of a version.
     pub fn of_version(name: &'static str, version: u32) -> Arc<Self> {
-        Arc::new(Self { name, version, lines: Mutex::default() })
+        Arc::new(Self {
+            name,
+            version,
+            lines: Mutex::default(),
+        })
     }
 
     /// Says what an event makes.
-    pub fn say(&self, stream: StreamId, sequence: u64, rows: Result<Vec<RowWrite>, Poison>) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).insert((stream, sequence), rows);
+    pub fn say(&self, stream: StreamId, sequence: u64, rows: Rows) {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((stream, sequence), rows);
     }
 
     /// Appends an event that makes these rows.
@@ -40,11 +50,16 @@ impl Script {
 
     /// Appends an event that cannot be taken.
     pub async fn poison(&self, log: &dyn EventLog, stream: StreamId) {
-        self.put(log, stream, Err(Poison("as the test wants it".to_owned()))).await;
+        self.put(log, stream, Err(Poison("as the test wants it".to_owned())))
+            .await;
     }
 
-    async fn put(&self, log: &dyn EventLog, stream: StreamId, rows: Result<Vec<RowWrite>, Poison>) {
-        let version = log.probe(None, &[stream], &[]).await.expect("the log can be read").versions[0];
+    async fn put(&self, log: &dyn EventLog, stream: StreamId, rows: Rows) {
+        let version = log
+            .probe(None, &[stream], &[])
+            .await
+            .expect("the log can be read")
+            .versions[0];
         self.say(stream, version + 1, rows);
         append(log, unit(stream, version, 1)).await;
     }
@@ -61,6 +76,9 @@ impl Projection for Script {
 
     fn rows(&self, event: &RecordedEvent) -> Result<Vec<RowWrite>, Poison> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.get(&(event.stream, event.sequence)).cloned().unwrap_or_else(|| Ok(Vec::new()))
+        lines
+            .get(&(event.stream, event.sequence))
+            .cloned()
+            .unwrap_or_else(|| Ok(Vec::new()))
     }
 }

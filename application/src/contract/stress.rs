@@ -32,8 +32,14 @@ struct Tally {
 /// A unit over two streams of which the second is mine, so that whole units can be told from torn ones: every event of
 /// the unit carries its command in its metadata.
 async fn unit_of_two(log: &dyn EventLog, shared: StreamId, own: StreamId, key: CommandKey) -> Unit {
-    let versions = log.probe(None, &[shared, own], &[]).await.expect("the log can be read").versions;
-    let mut unit = Unit { runs: vec![run(shared, versions[0], 2), run(own, versions[1], 1)] };
+    let versions = log
+        .probe(None, &[shared, own], &[])
+        .await
+        .expect("the log can be read")
+        .versions;
+    let mut unit = Unit {
+        runs: vec![run(shared, versions[0], 2), run(own, versions[1], 1)],
+    };
     mark(&mut unit, key);
     unit
 }
@@ -57,12 +63,24 @@ async fn get_in(log: &dyn EventLog, shared: StreamId, own: StreamId, tally: &Tal
             UnitOutcome::Repeated => panic!("a new key was taken for an old one"),
         };
     }
-    let locked = log.lock(BTreeSet::from([shared.slice(), own.slice()])).await.expect("it can be locked");
-    let versions = locked.probe(None, &[shared, own], &[]).await.expect("the log can be read").versions;
-    let mut unit = Unit { runs: vec![run(shared, versions[0], 2), run(own, versions[1], 1)] };
+    let locked = log
+        .lock(BTreeSet::from([shared.slice(), own.slice()]))
+        .await
+        .expect("it can be locked");
+    let versions = locked
+        .probe(None, &[shared, own], &[])
+        .await
+        .expect("the log can be read")
+        .versions;
+    let mut unit = Unit {
+        runs: vec![run(shared, versions[0], 2), run(own, versions[1], 1)],
+    };
     mark(&mut unit, key);
     let outcome = locked.commit(unit).await.expect("it can be written");
-    assert!(matches!(outcome, UnitOutcome::Appended { .. }), "what is decided under lock lost: {outcome:?}");
+    assert!(
+        matches!(outcome, UnitOutcome::Appended { .. }),
+        "what is decided under lock lost: {outcome:?}"
+    );
     tally.locked.fetch_add(1, Ordering::Relaxed);
     key
 }
@@ -101,7 +119,9 @@ pub async fn many_writers_leave_a_log_without_holes(fresh: impl AsyncFn(Projecti
     let store = fresh(Vec::new()).await;
     let log = &*store.log;
     let slice = room().slice();
-    let shared: Vec<StreamId> = (0..STREAMS).map(|index| if index % 2 == 0 { room_in(slice) } else { room() }).collect();
+    let shared: Vec<StreamId> = (0..STREAMS)
+        .map(|index| if index % 2 == 0 { room_in(slice) } else { room() })
+        .collect();
     let (tally, done) = (Tally::default(), AtomicBool::new(false));
     let writers = async {
         let keys = join_all((0..WRITERS).map(|_| write(log, &shared, room(), &tally))).await;
@@ -119,13 +139,20 @@ pub async fn many_writers_leave_a_log_without_holes(fresh: impl AsyncFn(Projecti
         *by_command.entry(&event.metadata.command_id).or_default() += 1;
     }
     for key in &keys {
-        assert_eq!(by_command.get(key.command_id.to_string().as_str()), Some(&3), "a unit is torn or doubled");
+        assert_eq!(
+            by_command.get(key.command_id.to_string().as_str()),
+            Some(&3),
+            "a unit is torn or doubled"
+        );
         let probe = log.probe(Some(*key), &[], &[]).await.expect("the log can be read");
         assert_eq!(probe.command.map(|command| command.answer), Some(stamp(*key).answer));
     }
     let repeats = tally.repeats.load(Ordering::Relaxed);
     assert!(repeats > 0 && keys.len() == WRITERS * UNITS);
-    let (conflicts, locked) = (tally.conflicts.load(Ordering::Relaxed), tally.locked.load(Ordering::Relaxed));
+    let (conflicts, locked) = (
+        tally.conflicts.load(Ordering::Relaxed),
+        tally.locked.load(Ordering::Relaxed),
+    );
     assert!(conflicts > 0, "nobody was in anybody's way: {locked} locks");
 }
 
@@ -135,7 +162,10 @@ async fn check(log: &dyn EventLog, heads: &[u64; SLICES]) -> Vec<RecordedEvent> 
     for slice in Slice::all() {
         let events = slice_events(log, slice).await;
         assert_eq!(events.len() as u64, heads[slice.index()]);
-        assert!(events.windows(2).all(|pair| pair[0].ts_us < pair[1].ts_us), "times do not rise in slice {slice}");
+        assert!(
+            events.windows(2).all(|pair| pair[0].ts_us < pair[1].ts_us),
+            "times do not rise in slice {slice}"
+        );
         all.extend(events);
     }
     let mut versions: HashMap<StreamId, u64> = HashMap::new();
@@ -153,12 +183,23 @@ pub async fn a_dropped_append_is_done_or_not(fresh: impl AsyncFn(Projections) ->
     let log = &*store.log;
     for round in 0..40_u64 {
         let (stream, key) = (room(), key());
-        let written = stamped(Unit { runs: vec![run(stream, 0, 2), run(room(), 0, 1)] }, key);
+        let written = stamped(
+            Unit {
+                runs: vec![run(stream, 0, 2), run(room(), 0, 1)],
+            },
+            key,
+        );
         let wait = std::time::Duration::from_micros(round * 20);
         let _outcome_or_not = tokio::time::timeout(wait, log.append(vec![written])).await;
         // A turn of one's own comes after whatever was under way.
-        let locked = log.lock(BTreeSet::from([stream.slice()])).await.expect("it can be locked");
-        let probe = locked.probe(Some(key), &[stream], &[]).await.expect("the log can be read");
+        let locked = log
+            .lock(BTreeSet::from([stream.slice()]))
+            .await
+            .expect("it can be locked");
+        let probe = locked
+            .probe(Some(key), &[stream], &[])
+            .await
+            .expect("the log can be read");
         assert_eq!(probe.versions[0], if probe.command.is_some() { 2 } else { 0 });
         drop(locked);
     }

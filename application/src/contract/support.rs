@@ -9,8 +9,8 @@ use cocotalk_domain::number::{Cnt, Seq};
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::room::event::MessageSent;
 use cocotalk_domain::sealed::Sealed;
-use cocotalk_domain::seat::event::ReadAdvanced;
 use cocotalk_domain::seat::SeatEvent;
+use cocotalk_domain::seat::event::ReadAdvanced;
 use cocotalk_domain::stream::{Slice, StreamId};
 use cocotalk_domain::time::Instant;
 use uuid::Uuid;
@@ -34,7 +34,9 @@ pub fn room() -> StreamId {
 
 /// A new room's stream in this slice.
 pub fn room_in(slice: Slice) -> StreamId {
-    std::iter::repeat_with(room).find(|room| room.slice() == slice).expect("every slice has rooms")
+    std::iter::repeat_with(room)
+        .find(|room| room.slice() == slice)
+        .expect("every slice has rooms")
 }
 
 /// The room of a stream.
@@ -52,7 +54,10 @@ pub const fn at(second: i64) -> Instant {
 
 /// A text that a person sealed.
 pub fn sealed(by: UserId, text: &str) -> Sealed {
-    Sealed { subject: by, bytes: text.as_bytes().to_vec() }
+    Sealed {
+        subject: by,
+        bytes: text.as_bytes().to_vec(),
+    }
 }
 
 /// Some event that fits the stream; `number` tells it from others.
@@ -91,28 +96,49 @@ pub fn new_event(stream: StreamId, number: u64) -> NewEvent {
         session_id: Some("a \"session\"".to_owned()),
         traceparent: None,
     };
-    NewEvent { event: event(stream, number), metadata: Arc::new(metadata), subject: None, stamp: None }
+    NewEvent {
+        event: event(stream, number),
+        metadata: Arc::new(metadata),
+        subject: None,
+        stamp: None,
+    }
 }
 
 /// A run of so many events.
 pub fn run(stream: StreamId, after: u64, count: u64) -> Run {
-    let events = (after + 1..=after + count).map(|number| new_event(stream, number)).collect();
-    Run { stream, slice: stream.slice(), after, events }
+    let events = (after + 1..=after + count)
+        .map(|number| new_event(stream, number))
+        .collect();
+    Run {
+        stream,
+        slice: stream.slice(),
+        after,
+        events,
+    }
 }
 
 /// A unit of one run.
 pub fn unit(stream: StreamId, after: u64, count: u64) -> Unit {
-    Unit { runs: vec![run(stream, after, count)] }
+    Unit {
+        runs: vec![run(stream, after, count)],
+    }
 }
 
 /// A new command's key.
 pub fn key() -> CommandKey {
-    CommandKey { actor: id(), command_id: CommandId(id()) }
+    CommandKey {
+        actor: id(),
+        command_id: CommandId(id()),
+    }
 }
 
 /// The stamp of a command; its answer names it.
 pub fn stamp(key: CommandKey) -> Stamp {
-    Stamp { key, request_mac: [7; 32], answer: format!(r#"{{"of":"{}"}}"#, key.command_id).into() }
+    Stamp {
+        key,
+        request_mac: [7; 32],
+        answer: format!(r#"{{"of":"{}"}}"#, key.command_id).into(),
+    }
 }
 
 /// The unit with this command on its first event.
@@ -154,7 +180,10 @@ pub async fn stream_events(log: &dyn LogReader, stream: StreamId) -> Vec<Recorde
 pub async fn slice_events(log: &dyn EventLog, slice: Slice) -> Vec<RecordedEvent> {
     let mut all: Vec<RecordedEvent> = Vec::new();
     loop {
-        let page = log.read_slice(slice, all.len() as u64).await.expect("the log can be read");
+        let page = log
+            .read_slice(slice, all.len() as u64)
+            .await
+            .expect("the log can be read");
         assert!(page.len() <= PAGE_EVENTS, "a page has {} events", page.len());
         if page.is_empty() {
             return all;

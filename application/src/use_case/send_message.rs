@@ -45,6 +45,12 @@ pub struct SentAnswer {
     pub sent_at: Instant,
 }
 
+impl SendMessage {
+    fn seat(&self) -> StreamId {
+        StreamId::Seat(self.room_id, self.by)
+    }
+}
+
 impl UseCase for SendMessage {
     fn name(&self) -> &'static str {
         "send_message"
@@ -58,6 +64,11 @@ impl UseCase for SendMessage {
         vec![self.home()]
     }
 
+    fn reads(&self) -> Vec<StreamId> {
+        // What one left behind in a direct room cannot be answered; everything else the room itself knows.
+        self.reply_to.map(|_| self.seat()).into_iter().collect()
+    }
+
     fn message(&self) -> Option<MessageId> {
         self.reply_to
     }
@@ -66,8 +77,11 @@ impl UseCase for SendMessage {
         let stream = self.home();
         let room = on.room(stream);
         room.member(self.by)?;
-        if self.reply_to.is_some() && on.facts().is_none() {
-            return Err(RoomError::NoSuchMessage.into());
+        if self.reply_to.is_some() {
+            let floor_seq = on.seat(self.seat()).floor_seq();
+            on.facts()
+                .filter(|facts| facts.seq >= floor_seq)
+                .ok_or(RoomError::NoSuchMessage)?;
         }
         let events = room.decide(RoomCommand::Send {
             by: self.by,

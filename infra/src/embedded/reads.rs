@@ -75,7 +75,8 @@ impl ReadModel for EmbeddedStore {
 
     async fn user_rooms(&self, user: UserId) -> Result<Vec<UserRoomRow>, StoreError> {
         let rest = "user_rooms_v1 WHERE user_id = ? AND state = 1 AND joined_at IS NOT NULL";
-        self.rows(USER_ROOM, rest, vec![Value::id(&user.0)], |row| user_room(user, row)).await
+        self.rows(USER_ROOM, rest, vec![Value::id(&user.0)], |row| user_room(user, row))
+            .await
     }
 
     async fn user_room(&self, user: UserId, room: RoomId) -> Result<Option<UserRoomRow>, StoreError> {
@@ -339,7 +340,8 @@ impl Columns<'_> {
     }
 
     fn number(&self, index: usize) -> Result<u64, StoreError> {
-        self.number_or_none(index)?.ok_or_else(|| damaged(format!("column {index} is null")))
+        self.number_or_none(index)?
+            .ok_or_else(|| damaged(format!("column {index} is null")))
     }
 
     fn text(&self, index: usize) -> Result<Option<String>, StoreError> {
@@ -363,7 +365,11 @@ impl Columns<'_> {
 
     fn json<T: DeserializeOwned>(&self, index: usize) -> Result<Option<T>, StoreError> {
         let bytes = self.bytes(index)?;
-        if bytes.is_empty() { Ok(None) } else { from_json(&bytes).map(Some) }
+        if bytes.is_empty() {
+            Ok(None)
+        } else {
+            from_json(&bytes).map(Some)
+        }
     }
 
     fn seq(&self, index: usize) -> Result<Seq, StoreError> {
@@ -379,7 +385,9 @@ impl Columns<'_> {
     }
 
     fn instant_or_none(&self, index: usize) -> Result<Option<Instant>, StoreError> {
-        Ok(self.number_or_none(index)?.map(|millis| Instant::from_millis(millis as i64)))
+        Ok(self
+            .number_or_none(index)?
+            .map(|millis| Instant::from_millis(millis as i64)))
     }
 
     fn id(&self, index: usize) -> Result<Uuid, StoreError> {
@@ -387,12 +395,19 @@ impl Columns<'_> {
     }
 
     fn id_or_none(&self, index: usize) -> Result<Option<Uuid>, StoreError> {
-        if self.digits(index)?.is_empty() { Ok(None) } else { self.id(index).map(Some) }
+        if self.digits(index)?.is_empty() {
+            Ok(None)
+        } else {
+            self.id(index).map(Some)
+        }
     }
 
     fn ids(&self, index: usize) -> Result<Vec<UserId>, StoreError> {
         let bytes = self.bytes(index)?;
-        bytes.chunks(16).map(|id| Uuid::from_slice(id).map(UserId).map_err(damaged)).collect()
+        bytes
+            .chunks(16)
+            .map(|id| Uuid::from_slice(id).map(UserId).map_err(damaged))
+            .collect()
     }
 
     fn sealed(&self, index: usize, subject: UserId) -> Result<Option<Sealed>, StoreError> {

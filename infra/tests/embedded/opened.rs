@@ -10,63 +10,72 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The folder of a store; removed with it.
-pub struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
     /// A new, empty folder.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(tempfile::tempdir().expect("a folder")))
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// A file in it.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
     /// Settings of a store in it; small, since there are many.
-    pub fn settings(&self) -> Settings {
-        Settings { folder: self.path().to_owned(), log_prepared_bytes: 1 << 20, ..Settings::default() }
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            folder: self.path().to_owned(),
+            log_prepared_bytes: 1 << 20,
+            ..Settings::default()
+        }
     }
 }
 
 /// An open store.
-pub struct Opened {
-    pub store: EmbeddedStore,
-    pub home: Arc<Home>,
+pub(crate) struct Opened {
+    pub(crate) store: EmbeddedStore,
+    pub(crate) home: Arc<Home>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Opened {
     /// In a new folder.
-    pub async fn fresh(projections: Vec<Arc<dyn Projection>>) -> Self {
+    pub(crate) async fn fresh(projections: Vec<Arc<dyn Projection>>) -> Self {
         Self::at(&Home::new(), projections).await
     }
 
     /// In this folder.
-    pub async fn at(home: &Arc<Home>, projections: Vec<Arc<dyn Projection>>) -> Self {
+    pub(crate) async fn at(home: &Arc<Home>, projections: Vec<Arc<dyn Projection>>) -> Self {
         let settings = home.settings();
         Self::with(home, &settings, projections).await.expect("the store opens")
     }
 
     /// In this folder, with other settings; it may fail.
-    pub async fn with(
+    pub(crate) async fn with(
         home: &Arc<Home>,
         settings: &Settings,
         projections: Vec<Arc<dyn Projection>>,
     ) -> Result<Self, OpenError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let store = EmbeddedStore::open(settings, projections, &tasks, stop.clone()).await?;
-        Ok(Self { store, home: Arc::clone(home), tasks, stop })
+        Ok(Self {
+            store,
+            home: Arc::clone(home),
+            tasks,
+            stop,
+        })
     }
 
     /// Closes it in order; the folder can be opened again.
-    pub async fn close(self) -> Arc<Home> {
+    pub(crate) async fn close(self) -> Arc<Home> {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -75,7 +84,7 @@ impl Opened {
     }
 
     /// Closes it and opens it again.
-    pub async fn reopen(self, projections: Vec<Arc<dyn Projection>>) -> Self {
+    pub(crate) async fn reopen(self, projections: Vec<Arc<dyn Projection>>) -> Self {
         let home = self.close().await;
         Self::at(&home, projections).await
     }

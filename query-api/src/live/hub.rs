@@ -19,14 +19,16 @@ use cocotalk_domain::number::Seq;
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::ReadAdvanced;
 use cocotalk_domain::stream::Slice;
-use futures_util::future::join_all;
+use futures_channel::mpsc;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::rendered::{Rendered, text};
 use super::settings::LiveSettings;
-use super::tables::{Admission, Outgoing, SocketId, Tables};
+use super::sockets::{Outgoing, SocketId};
+use super::tables::{Admission, Tables, origin_of};
 use super::window::{Window, room_of};
 use crate::frame::{Data, Frame, Op, Type, Unread, subjects_of};
 
@@ -34,6 +36,8 @@ use crate::frame::{Data, Frame, Op, Type, Unread, subjects_of};
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// Commits told together at most, when several wait.
 const COMMITS_AT_ONCE: usize = 16;
+/// Slices whose newest events are fetched at once at the start: fewer than a small store has readers.
+const SLICES_AT_ONCE: usize = 2;
 /// Events replayed at most; whoever missed more fetches anew.
 const REPLAY_EVENTS: usize = 20_000;
 /// Heartbeats are spread over this many turns of a heartbeat's length.
@@ -104,11 +108,12 @@ pub struct Hub {
     tables: Mutex<Tables>,
     /// Rises with everything told: whoever waits for a position looks again.
     told: watch::Sender<u64>,
+    /// Whether the window holds what came before the start.
+    filled: watch::Sender<bool>,
 }
 
 impl Hub {
-    /// Opens the hub at the present end of the log, with the newest events of every slice in its window, and returns it with
-    /// the feed that [`Hub::run`] goes on with.
+    /// Opens the hub at the present end of the log, and returns it with the feed that [`Hub::run`] goes on with.
     pub async fn open(
         ports: HubPorts,
         settings: LiveSettings,
@@ -116,44 +121,75 @@ impl Hub {
         super::metrics::describe();
         let feed = ports.feed.subscribe();
         let heads = ports.log.heads().await?;
-        let from = heads.map(|head| head.saturating_sub(settings.refill_events.min(PAGE_EVENTS) as u64));
-        let mut window = Window::new(&from, settings.window_s * 1_000_000, settings.window_bytes);
-        let tails = Slice::all()
-            .filter(|slice| heads[slice.index()] > 0)
-            .map(|slice| ports.log.read_slice(slice, from[slice.index()]));
-        for tail in join_all(tails).await {
-            for event in tail?
-                .into_iter()
-                .filter(|event| event.slice_pos <= heads[event.slice.index()])
-            {
-                window.push(Arc::new(event));
-            }
-        }
-        window.expire(ports.clock.now().millis() * 1_000);
+        let window = Window::new(&heads, settings.window_s * 1_000_000, settings.window_bytes);
         let tables = Mutex::new(Tables::new(window));
+        let (told, filled) = (watch::Sender::new(0), watch::Sender::new(false));
         Ok((
             Arc::new(Self {
                 ports,
                 settings,
                 tables,
-                told: watch::Sender::new(0),
+                told,
+                filled,
             }),
             feed,
         ))
     }
 
-    /// Tells what the feed brings until `stop`; then asks every socket to come back later.
-    pub async fn run(self: Arc<Self>, mut feed: broadcast::Receiver<Committed>, stop: CancellationToken) {
+    /// Fills the window with what came before the start, and tells what the feed brings, until `stop`; then asks every
+    /// socket to come back later.
+    pub async fn run(self: Arc<Self>, feed: broadcast::Receiver<Committed>, stop: CancellationToken) {
+        let fill = async {
+            if let Some(Err(error)) = stop.run_until_cancelled(self.fill()).await {
+                tracing::warn!(
+                    "the window begins at the start, nobody is replayed what was before: {}",
+                    chain(&error)
+                );
+            }
+            self.filled.send_replace(true);
+        };
+        tokio::join!(fill, self.follow(feed, &stop));
+        self.tables().say_goodbye();
+    }
+
+    /// Fetches the newest events of every slice into the window, beside what comes in meanwhile.
+    async fn fill(&self) -> Result<(), StoreError> {
+        let heads = self.tables().window.cursor();
+        let full = Slice::all().filter(|slice| heads.0[slice.index()] > 0);
+        let tails = full.map(|slice| self.tail(slice, heads.0[slice.index()]));
+        let mut tails = stream::iter(tails).buffer_unordered(SLICES_AT_ONCE);
+        while let Some(tail) = tails.try_next().await? {
+            self.tables().window.prepend(tail);
+        }
+        Ok(())
+    }
+
+    /// The newest events of a slice up to a position, as far as they are young enough for the window.
+    async fn tail(&self, slice: Slice, head: u64) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        let since_us = (self.ports.clock.now().millis() - self.settings.window_s * 1_000) * 1_000;
+        let mut tail = Vec::new();
+        let mut after = head.saturating_sub(self.settings.refill_events as u64);
+        while after < head {
+            let page = self.ports.log.read_slice(slice, after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.slice_pos;
+            let young = |event: &RecordedEvent| event.slice_pos <= head && event.ts_us >= since_us;
+            tail.extend(page.into_iter().filter(young).map(Arc::new));
+        }
+        Ok(tail)
+    }
+
+    async fn follow(&self, mut feed: broadcast::Receiver<Committed>, stop: &CancellationToken) {
         let mut typing = self.ports.ephemeral.subscribe();
         let mut beat = tokio::time::interval(Duration::from_millis(self.settings.heartbeat_ms.max(TURNS) / TURNS));
         let mut turn = 0;
         loop {
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return,
                 received = feed.recv() => match received {
-                    Ok(committed) => self.take(committed, &mut feed, &stop).await,
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.heal_all(&stop).await,
-                    Err(broadcast::error::RecvError::Closed) => break,
+                    Ok(committed) => self.take(committed, &mut feed, stop).await,
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.heal_all(stop).await,
+                    Err(broadcast::error::RecvError::Closed) => return,
                 },
                 Ok(typing) = typing.recv() => self.tell_typing(typing),
                 _ = beat.tick() => {
@@ -162,7 +198,6 @@ impl Hub {
                 }
             }
         }
-        self.tables().say_goodbye();
     }
 
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -180,18 +215,17 @@ impl Hub {
         let rows = self.ports.reads.user_rooms(user).await?;
         let shown = self.ports.reads.checkpoints("rooms").await?;
         self.reach(&shown).await?;
+        let cursor = cursor.map(|text| text.parse::<Cursor>().ok());
+        if let Some(Some(cursor)) = &cursor {
+            self.reach_back(cursor).await;
+        }
         let (outbox, receiver) = mpsc::channel(self.settings.outbox_items);
         let (admission, resumed, since) = {
             let mut tables = self.tables();
             if !tables.window.covers(&read_at) {
                 return Err(JoinError::Behind);
             }
-            let wanted = cursor.map(|text| {
-                text.parse::<Cursor>()
-                    .ok()
-                    .filter(|cursor| tables.window.covers(cursor))
-            });
-            let (since, resumed) = match wanted {
+            let (since, resumed) = match cursor.map(|cursor| cursor.filter(|cursor| tables.window.covers(cursor))) {
                 None => (read_at, Resumed::New),
                 Some(None) => (read_at, Resumed::Reset),
                 Some(Some(cursor)) => (cursor, Resumed::Replayed),
@@ -243,6 +277,15 @@ impl Hub {
     /// Whether the socket is told of that room.
     pub(super) fn is_in(&self, id: SocketId, room_id: RoomId) -> bool {
         self.tables().is_in(id, room_id)
+    }
+
+    /// Gives the window a moment to reach back to a cursor, if it is being filled still.
+    async fn reach_back(&self, cursor: &Cursor) {
+        if !self.tables().window.covers(cursor) {
+            let mut filled = self.filled.subscribe();
+            // Too late is a reset, and so is a hub that ends.
+            drop(tokio::time::timeout(CATCH_UP, filled.wait_for(|filled| *filled)).await);
+        }
     }
 
     async fn reach(&self, checkpoints: &[u64; cocotalk_domain::stream::SLICES]) -> Result<(), JoinError> {
@@ -391,7 +434,7 @@ impl Hub {
         if let Some(mark) = mark_of(event) {
             let (members, last_cnt) = marks.get(&mark.room_id).copied().unwrap_or((u32::MAX, 0));
             rendered.tells_reads = members <= READS_SHOWN_MEMBERS;
-            let session = event.metadata.session_id.as_deref().and_then(|text| text.parse().ok());
+            let session = origin_of(event);
             if self.tables().has_other_sessions(mark.user_id, session) {
                 rendered.private = Some(text(&unread_changed(event, mark, last_cnt)));
             }
@@ -439,7 +482,7 @@ fn of_seat(
     user: UserId,
     session: SessionId,
 ) -> Vec<Utf8Bytes> {
-    let is_origin = event.metadata.session_id.as_deref() == Some(session.to_string().as_str());
+    let is_origin = origin_of(event) == Some(session);
     match seat {
         SeatEvent::ReadAdvanced(mark) => {
             let public = rendered.tells_reads.then(|| rendered.whole.clone());

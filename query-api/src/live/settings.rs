@@ -14,7 +14,7 @@ pub struct LiveSettings {
     pub window_s: i64,
     /// Bytes of events kept at most (67,108,864).
     pub window_bytes: usize,
-    /// Newest events of each slice that are fetched into the window at the start (1,000, which is also the most).
+    /// Newest events of each slice that are fetched into the window after the start, if they are young enough (4,000).
     pub refill_events: usize,
     /// Batches of frames that may wait for one socket before it is cut (256).
     pub outbox_items: usize,
@@ -35,7 +35,7 @@ impl Default for LiveSettings {
             hello_timeout_ms: 10_000,
             window_s: 300,
             window_bytes: 64 * 1024 * 1024,
-            refill_events: 1_000,
+            refill_events: 4_000,
             outbox_items: 256,
             write_timeout_ms: 10_000,
             read_marks_ms: 500,

@@ -12,10 +12,10 @@ use cocotalk_application::error::chain;
 use cocotalk_domain::id::{CommandId, RoomId};
 use cocotalk_edge::auth::Identity;
 use cocotalk_edge::problem::{Code, Problem};
-use futures_util::SinkExt;
+use futures_channel::mpsc;
 use futures_util::future::BoxFuture;
+use futures_util::{SinkExt, StreamExt};
 use serde::Serialize;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Live;
@@ -23,7 +23,7 @@ use super::client_frame::{ClientFrame, Hello, HelloOp};
 use super::close::Close;
 use super::hub::{JoinError, Joined, Resumed, heartbeat_frame};
 use super::rendered::text;
-use super::tables::{Outgoing, SocketId};
+use super::sockets::{Outgoing, SocketId};
 
 /// Problems after which a client that does not mend its ways is closed.
 const STRIKES: u8 = 20;
@@ -47,7 +47,8 @@ struct Ready {
 
 /// Serves one socket from its first frame to its end.
 pub(super) async fn serve(mut socket: WebSocket, live: Arc<Live>) {
-    let close = match hello(&mut socket, &live).await {
+    // Boxed, so that what is needed once does not lie in memory for the rest of the socket's life.
+    let close = match Box::pin(hello(&mut socket, &live)).await {
         Ok((identity, joined)) => {
             let id = joined.id;
             let farewell = Connection::greet(socket, Arc::clone(&live), identity, joined)
@@ -221,7 +222,7 @@ impl Connection {
             .map(|marks| marks.due)
             .filter(|_| self.work.is_none());
         tokio::select! {
-            outgoing = self.outbox.recv() => match outgoing {
+            outgoing = self.outbox.next() => match outgoing {
                 Some(first) => {
                     let mut all = vec![first];
                     all.extend(std::iter::from_fn(|| self.outbox.try_recv().ok()).take(WRITES_AT_ONCE));

@@ -12,34 +12,11 @@ use cocotalk_domain::id::{RoomId, SessionId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::seat::SeatEvent;
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
 
 use super::rendered::Rendered;
+use super::sockets::{Outgoing, Socket, SocketId, Sockets};
 use super::window::{Membership, Window, membership, room_of};
-
-/// A connection of this process.
-pub(super) type SocketId = u64;
-
-/// What the hub hands to a socket.
-#[derive(Clone, Debug)]
-pub(super) enum Outgoing {
-    /// Frames of one room, in order.
-    Frames(Arc<[Utf8Bytes]>),
-    /// One frame.
-    Frame(Utf8Bytes),
-    /// The heartbeat.
-    Heartbeat(Utf8Bytes),
-    /// The server goes away: come back after a moment.
-    Reconnect,
-}
-
-/// A connected session.
-struct Socket {
-    user: UserId,
-    session: SessionId,
-    outbox: mpsc::Sender<Outgoing>,
-    rooms: Vec<RoomId>,
-}
 
 /// A socket in a room.
 struct Seat {
@@ -63,7 +40,7 @@ pub(super) struct Admission {
 /// The routing tables.
 pub(super) struct Tables {
     pub(super) window: Window,
-    sockets: HashMap<SocketId, Socket>,
+    sockets: Sockets,
     users: HashMap<UserId, Vec<SocketId>>,
     rooms: HashMap<RoomId, Vec<Seat>>,
     next_id: SocketId,
@@ -73,7 +50,7 @@ impl Tables {
     pub(super) fn new(window: Window) -> Self {
         Self {
             window,
-            sockets: HashMap::new(),
+            sockets: Sockets::default(),
             users: HashMap::new(),
             rooms: HashMap::new(),
             next_id: 0,
@@ -140,7 +117,7 @@ impl Tables {
 
     /// Lets a socket go.
     pub(super) fn remove(&mut self, id: SocketId) {
-        let Some(socket) = self.sockets.remove(&id) else { return };
+        let Some(socket) = self.sockets.remove(id) else { return };
         for room in socket.rooms {
             self.take_seats(room, |seat| seat.socket == id);
         }
@@ -170,7 +147,7 @@ impl Tables {
     /// Whether the person has a socket of another session than this one.
     pub(super) fn has_other_sessions(&self, user: UserId, session: Option<SessionId>) -> bool {
         let ids = self.users.get(&user).into_iter().flatten();
-        ids.filter_map(|id| self.sockets.get(id))
+        ids.filter_map(|id| self.sockets.get(*id))
             .any(|socket| Some(socket.session) != session)
     }
 
@@ -191,14 +168,13 @@ impl Tables {
                 by_room[at].1.push(i);
             }
         }
-        let mut slow = Vec::new();
         for (room, indices) in by_room {
             match self.one_for_all(room, &indices, events, rendered) {
-                Some(frames) => self.send_to_room(room, &Outgoing::Frames(frames), &mut slow),
-                None => self.tell_one_by_one(room, &indices, events, rendered, &mut slow),
+                Some(frames) => self.send_to_room(room, &Outgoing::Frames(frames)),
+                None => self.tell_one_by_one(room, &indices, events, rendered),
             }
         }
-        self.cut(slow);
+        self.cut();
     }
 
     /// The frames of a room, if everybody in it sees the same ones.
@@ -223,7 +199,6 @@ impl Tables {
         indices: &[usize],
         events: &[Arc<RecordedEvent>],
         rendered: &[Option<Rendered>],
-        slow: &mut Vec<SocketId>,
     ) {
         let mut reads = super::rendered::ReadsOfRoom::default();
         for &i in indices {
@@ -231,27 +206,28 @@ impl Tables {
                 continue;
             };
             match &event.event {
-                Ok(AnyEvent::Seat(seat)) => self.tell_seat(room, event, seat, rendered, &mut reads, slow),
-                Ok(_) | Err(_) => self.tell_room(room, event, rendered, slow),
+                Ok(AnyEvent::Seat(seat)) => self.tell_seat(room, event, seat, rendered, &mut reads),
+                Ok(_) | Err(_) => self.tell_room(room, event, rendered),
             }
         }
         if let Some(frame) = reads.into_frame(room) {
-            self.send_to_room(room, &Outgoing::Frame(frame), slow);
+            self.send_to_room(room, &Outgoing::Frame(frame));
         }
     }
 
-    fn tell_room(&mut self, room: RoomId, event: &RecordedEvent, rendered: &Rendered, slow: &mut Vec<SocketId>) {
+    fn tell_room(&mut self, room: RoomId, event: &RecordedEvent, rendered: &Rendered) {
         if let Some(Membership::Joined(_, users)) = membership(event) {
             let first_seq = joined_seq(event);
             users.iter().for_each(|user| self.take_seat(room, *user, first_seq));
         }
         for seat in self.rooms.get(&room).into_iter().flatten() {
-            self.send(seat.socket, Outgoing::Frame(rendered.for_viewer(seat.first_seq)), slow);
+            self.sockets
+                .send(seat.socket, Outgoing::Frame(rendered.for_viewer(seat.first_seq)));
         }
         if let Some(Membership::Left(_, user)) = membership(event) {
             self.take_seats(room, |seat| seat.user == user);
             for id in self.users.get(&user).into_iter().flatten() {
-                if let Some(socket) = self.sockets.get_mut(id) {
+                if let Some(socket) = self.sockets.get_mut(*id) {
                     socket.rooms.retain(|other| *other != room);
                 }
             }
@@ -265,7 +241,6 @@ impl Tables {
         seat: &SeatEvent,
         rendered: &Rendered,
         reads: &mut super::rendered::ReadsOfRoom,
-        slow: &mut Vec<SocketId>,
     ) {
         let (user, private) = match seat {
             SeatEvent::ReadAdvanced(e) => {
@@ -287,21 +262,20 @@ impl Tables {
             SeatEvent::PreferencesSet(e) => (e.user_id, Some(rendered.whole.clone())),
         };
         let Some(frame) = private else { return };
-        let origin = event.metadata.session_id.as_deref();
+        let origin = origin_of(event);
         for id in self.users.get(&user).into_iter().flatten() {
-            let own = self
+            let is_origin = self
                 .sockets
-                .get(id)
-                .is_some_and(|socket| Some(socket.session.to_string().as_str()) == origin);
-            if !own {
-                self.send(*id, Outgoing::Frame(frame.clone()), slow);
+                .get(*id)
+                .is_some_and(|socket| Some(socket.session) == origin);
+            if !is_origin {
+                self.sockets.send(*id, Outgoing::Frame(frame.clone()));
             }
         }
     }
 
     /// Tells everybody else in a room that somebody is typing.
     pub(super) fn tell_typing(&mut self, room: RoomId, user: UserId, frame: &Utf8Bytes) {
-        let mut slow = Vec::new();
         for seat in self
             .rooms
             .get(&room)
@@ -309,46 +283,33 @@ impl Tables {
             .flatten()
             .filter(|seat| seat.user != user)
         {
-            self.send(seat.socket, Outgoing::Frame(frame.clone()), &mut slow);
+            self.sockets.send(seat.socket, Outgoing::Frame(frame.clone()));
         }
-        self.cut(slow);
+        self.cut();
     }
 
     /// Sends the heartbeat to every socket whose turn it is: the `turn`-th of `turns` equal parts.
     pub(super) fn heartbeat(&mut self, frame: &Utf8Bytes, turn: u64, turns: u64) {
-        let mut slow = Vec::new();
-        for id in self.sockets.keys().filter(|id| **id % turns == turn) {
-            self.send(*id, Outgoing::Heartbeat(frame.clone()), &mut slow);
-        }
-        self.cut(slow);
+        self.sockets
+            .send_to_part(&Outgoing::Heartbeat(frame.clone()), turn, turns);
+        self.cut();
     }
 
     /// Tells every socket to come back later.
     pub(super) fn say_goodbye(&mut self) {
-        let mut slow = Vec::new();
-        for id in self.sockets.keys() {
-            self.send(*id, Outgoing::Reconnect, &mut slow);
-        }
-        self.cut(slow);
+        self.sockets.send_to_part(&Outgoing::Reconnect, 0, 1);
+        self.cut();
     }
 
-    fn send_to_room(&self, room: RoomId, what: &Outgoing, slow: &mut Vec<SocketId>) {
+    fn send_to_room(&mut self, room: RoomId, what: &Outgoing) {
         for seat in self.rooms.get(&room).into_iter().flatten() {
-            self.send(seat.socket, what.clone(), slow);
-        }
-    }
-
-    fn send(&self, id: SocketId, what: Outgoing, slow: &mut Vec<SocketId>) {
-        if let Some(socket) = self.sockets.get(&id)
-            && socket.outbox.try_send(what).is_err()
-        {
-            slow.push(id);
+            self.sockets.send(seat.socket, what.clone());
         }
     }
 
     /// Whoever cannot keep up is let go; with its outbox gone the socket closes, and its client may resume.
-    fn cut(&mut self, slow: Vec<SocketId>) {
-        for id in slow {
+    fn cut(&mut self) {
+        for id in self.sockets.take_slow() {
             metrics::counter!(super::metrics::CUT).increment(1);
             self.remove(id);
         }
@@ -366,7 +327,7 @@ impl Tables {
                 user,
                 first_seq,
             });
-            if let Some(socket) = self.sockets.get_mut(id) {
+            if let Some(socket) = self.sockets.get_mut(*id) {
                 socket.rooms.push(room);
             }
         }
@@ -380,6 +341,11 @@ impl Tables {
             }
         }
     }
+}
+
+/// The session that an event comes from, if it comes from one.
+pub(super) fn origin_of(event: &RecordedEvent) -> Option<SessionId> {
+    event.metadata.session_id.as_deref()?.parse().ok()
 }
 
 /// The first visible item of those whom a joining event names.

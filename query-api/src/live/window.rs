@@ -125,6 +125,20 @@ impl Window {
         true
     }
 
+    /// Takes in events of one slice that end right before those that are kept, as far as there is room for them.
+    pub(super) fn prepend(&mut self, events: Vec<Arc<RecordedEvent>>) {
+        for event in events.into_iter().rev() {
+            let tail = &mut self.slices[event.slice.index()];
+            let bytes = bytes_of(&event);
+            if event.slice_pos != tail.head - tail.events.len() as u64 || self.bytes + bytes > self.max_bytes {
+                return;
+            }
+            self.bytes += bytes;
+            self.order.push_front(event.slice);
+            tail.events.push_front(event);
+        }
+    }
+
     /// Lets go what is older than the window.
     pub(super) fn expire(&mut self, now_us: i64) {
         while let Some(slice) = self.order.front() {
@@ -343,6 +357,18 @@ mod tests {
         window.expire(9_999);
         assert!(window.covers(&at(3)));
         assert!(!window.covers(&at(2)));
+    }
+
+    #[test]
+    fn what_came_before_the_start_is_put_before_the_rest() {
+        let mut window = Window::new(&at(3).0, 1_000, EVENT_BYTES * 3);
+        assert!(window.push(something(4)));
+        window.prepend(vec![something(1), something(2), something(3)]);
+        assert!(window.covers(&at(1)));
+        assert!(!window.covers(&at(0)));
+        assert_eq!(missed(&window, 1, UserId::from_u128(1), true), [2, 3, 4]);
+        window.prepend(vec![something(3)]);
+        assert_eq!(missed(&window, 1, UserId::from_u128(1), true), [2, 3, 4]);
     }
 
     #[test]

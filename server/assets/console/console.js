@@ -7,19 +7,19 @@
 const people = (names) => names.map((name) => `${name}님`).join(", ");
 const list = (names) => new Intl.ListFormat("en").format(names);
 const KO = {
-  lang: "ko", console: "개발자용 콘솔", inspector: "들여다보기", signOut: "나가기", signIn: "들어가기", handle: "아이디",
-  lead: "서버를 눈으로 확인하는 개발자용 콘솔입니다. 제품의 웹 클라이언트가 아닙니다. 탭마다 다른 사람으로 들어가 대화해 보세요.",
+  lang: "ko", console: "개발자용 콘솔", inspector: "들여다보기", signOut: "로그아웃", signIn: "로그인", handle: "아이디",
+  lead: "서버를 눈으로 확인하는 개발자용 콘솔입니다. 제품의 웹 클라이언트가 아닙니다. 탭마다 다른 사람으로 로그인해 대화해 보세요.",
   newPerson: "새 사람 만들기", displayName: "이름", create: "만들기", rooms: "채팅", newRoom: "새 채팅", chooseRoom: "왼쪽에서 채팅방을 고르세요.",
   back: "목록으로", invite: "초대", rename: "이름 바꾸기", leave: "나가기", older: "이전 메시지", newest: "새 메시지 ↓", cancel: "취소",
   message: "메시지", send: "보내기", cut: "연결 끊어 보기", clear: "지우기", requests: "요청", frames: "프레임", reply: "답장", me: "나",
   unknown: "(알 수 없음)", self: "나와의 채팅", noRooms: "아직 대화가 없습니다.", ok: "확인", others: "다른 사람의 아이디 (쉼표로 구분)",
   roomName: "방 이름 (그룹, 선택)", newName: "새 이름", leaveAsk: "이 방에서 나갈까요?", noOne: "한 명 이상 고르세요.", waiting: "보내는 중…",
-  noSuchPerson: "그런 사람이 없습니다", gone: "더 이상 이 방의 멤버가 아닙니다.", revoked: "다른 곳에서 들어와 이 세션이 끝났습니다.", ended: "연결이 닫혔습니다",
+  noSuchPerson: "그런 사람이 없습니다", gone: "더 이상 이 방의 멤버가 아닙니다.", revoked: "다른 곳에서 로그인해 이 세션이 끝났습니다.", ended: "연결이 닫혔습니다",
   connecting: "연결 중", connected: (how, ms) => `연결됨 · ${how}${ms === null ? "" : ` · ${ms}ms`}`, again: (s) => `끊김 · ${s}초 뒤 다시 연결`,
   members: (n) => `${n}명`, unreadBy: (n) => `${n}명이 아직 읽지 않음`, unread: (n) => `읽지 않은 메시지 ${n}개`, typing: (who) => `${people(who)}이 입력하고 있습니다…`,
   invited: (a, b) => `${a}님이 ${people(b) || "멤버"}${b.length ? "을" : "를"} 초대했습니다.`, left: (a) => `${a}님이 나갔습니다.`,
   kicked: (a, b) => `${a}님이 ${people(b)}을 내보냈습니다.`, renamed: (a, name) => (name ? `${a}님이 방 이름을 “${name}”(으)로 바꿨습니다.` : `${a}님이 방 이름을 지웠습니다.`),
-  notice: (a, text) => (text ? `${a}님이 공지를 올렸습니다: ${text}` : `${a}님이 공지를 내렸습니다.`), role: (a, b) => `${a}님이 ${people(b)}의 역할을 바꿨습니다.`,
+  notice: (a, text) => (text ? `${a}님이 공지를 올렸습니다: ${text}` : `${a}님이 공지를 내렸습니다.`),
   hidden: "볼 수 없는 메시지", deleted: "삭제된 메시지입니다.", wordless: "내용이 지워진 메시지입니다.", earlier: "이전 메시지에 답장",
 };
 const EN = {
@@ -35,7 +35,7 @@ const EN = {
   members: (n) => `${n} members`, unreadBy: (n) => `not read by ${n}`, unread: (n) => `${n} unread`, typing: (who) => `${list(who)} typing…`,
   invited: (a, b) => `${a} invited ${b.length ? list(b) : "people"}.`, left: (a) => `${a} left.`,
   kicked: (a, b) => `${a} removed ${list(b)}.`, renamed: (a, name) => (name ? `${a} renamed the chat to “${name}”.` : `${a} removed the chat's name.`),
-  notice: (a, text) => (text ? `${a} put up a notice: ${text}` : `${a} took the notice down.`), role: (a, b) => `${a} changed the role of ${list(b)}.`,
+  notice: (a, text) => (text ? `${a} put up a notice: ${text}` : `${a} took the notice down.`),
   hidden: "A message you cannot see", deleted: "This message was deleted.", wordless: "This message has no words any more.", earlier: "In reply to an earlier message",
 };
 const words = navigator.language.toLowerCase().startsWith("ko") ? KO : EN;
@@ -160,6 +160,8 @@ async function load() {
     cursor = answer.next_cursor;
   }
   rooms.forEach((room) => learn(room.members_sample));
+  const nameless = [...rooms.values()].filter(({ last_item }) => last_item && !state.names.has(last_item.author_id));
+  await Promise.all(nameless.map((room) => fetchMembers(room.room_id)));
   Object.assign(state, { rooms, loaded: true });
   drawRooms();
   if (state.open) await openRoom(state.open.id);
@@ -343,9 +345,6 @@ async function happened(room, { type, room_id, version, position, data }) {
         return fetchRoom(room_id, position).catch(ignoreMissing);
       }
       break;
-    case "reaction.changed":
-      if (open?.items.has(data.seq)) putItem({ ...open.items.get(data.seq), reactions: data.reactions });
-      break;
     case "room.closed":
       return forget(room_id);
   }
@@ -364,7 +363,7 @@ async function membersChanged(id, open, type, { user_ids, item }, min) {
   if (!open) return;
   if (type === "member.joined") {
     user_ids.forEach((user) => open.reads?.set(user, item?.seq ?? 0));
-    await fetchMembers(open, min);
+    await fetchMembers(id, min);
   } else {
     user_ids.forEach((user) => open.reads?.delete(user));
     open.members = open.members.filter((member) => !user_ids.includes(member.user_id));
@@ -423,7 +422,6 @@ function lineText(item) {
     case "kicked": return words.kicked(by, whom);
     case "renamed": return words.renamed(by, item.name ?? item.preview);
     case "notice": return words.notice(by, item.name ?? item.preview);
-    case "role_changed": return words.role(by, whom);
     case "hidden": return words.hidden;
     default: return item.kind; // a kind that this page does not know yet
   }
@@ -444,7 +442,7 @@ async function openRoom(id) {
   drawPending();
   setReply(null);
   transmit({ op: "focus", room_id: id });
-  await Promise.all([fetchMembers(open, min), fetchPage(open, "", min)]);
+  await Promise.all([fetchMembers(id, min), fetchPage(open, "", min)]);
   if (state.open !== open) return;
   drawTimeline();
   drawRooms();
@@ -461,10 +459,10 @@ function closeRoom() {
   transmit({ op: "focus", room_id: null });
 }
 
-async function fetchMembers(open, min) {
-  const { answer } = await api("GET", `/v1/rooms/${open.id}/members`, { min });
-  open.members = answer.items;
+async function fetchMembers(id, min) {
+  const { answer } = await api("GET", `/v1/rooms/${id}/members`, { min });
   learn(answer.items);
+  if (state.open?.id === id) state.open.members = answer.items;
 }
 
 async function fetchPage(open, where, min) {
@@ -554,11 +552,11 @@ function messageNode(item, before) {
   const forMe = item.mentions?.includes(session.user_id);
   const meta = el("span", { className: "meta" },
     el("span", { className: "unread" }),
-    el("time", { dateTime: item.sent_at, title: `${item.sent_at} · seq ${item.seq}` }, clockTime.format(new Date(item.sent_at))),
-    item.message_id ? el("button", { type: "button", className: "quiet", onclick: () => setReply(item) }, words.reply) : "");
+    el("time", { dateTime: item.sent_at, title: `${item.sent_at} · seq ${item.seq}` }, clockTime.format(new Date(item.sent_at))));
+  const answer = el("button", { type: "button", className: "quiet answer", onclick: () => setReply(item) }, words.reply);
   return el("li", { className: `message${mine ? " mine" : ""}${goesOn ? " goes-on" : ""}${forMe ? " for-me" : ""}` },
     el("span", { className: mine || goesOn ? "unseen" : "author" }, mine ? words.me : nameOf(item.author_id)),
-    el("div", { className: "said" }, el("div", { className: "bubble" }, quoteNode(item.reply_to), textNode(item), reactionsNode(item)), meta));
+    el("div", { className: "said" }, el("div", { className: "bubble" }, quoteNode(item.reply_to), textNode(item)), meta, item.deleted ? "" : answer));
 }
 
 function quoteNode(answered) {
@@ -574,11 +572,6 @@ function textNode(item) {
   if (marks.length === 0) return el("p", {}, item.text);
   const pattern = new RegExp(`(${marks.map((mark) => mark.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`, "u");
   return el("p", {}, ...item.text.split(pattern).map((part) => (marks.includes(part) ? el("mark", {}, part) : part)));
-}
-
-function reactionsNode(item) {
-  if (!item.reactions?.length) return "";
-  return el("p", { className: "reactions" }, ...item.reactions.map(({ emoji, count }) => el("span", {}, `${emoji} ${count}`)));
 }
 
 /** How many have not read each message: counted from read positions where the server tells them, else as it last said. */
