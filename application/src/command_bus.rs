@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::directory::Directory;
 use crate::error::StoreError;
@@ -213,17 +214,39 @@ impl LaneBus {
     }
 }
 
+/// A command that waits or is being decided; counted while somebody waits for it.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!(QUEUE_DEPTH).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(QUEUE_DEPTH).decrement(1.0);
+    }
+}
+
 #[async_trait]
 impl CommandBus for LaneBus {
     async fn execute(&self, command: Command) -> Result<Accepted, CommandError> {
-        let started = Instant::now();
+        let (started, _counted) = (Instant::now(), Counted::new());
         let use_case = command.use_case.name();
-        metrics::gauge!(QUEUE_DEPTH).increment(1.0);
-        let result = match self.enqueue(command) {
-            Ok(answer) => answer.await.unwrap_or(Err(CommandError::Busy)),
-            Err(error) => Err(error),
-        };
-        metrics::gauge!(QUEUE_DEPTH).decrement(1.0);
+        let span = tracing::debug_span!(
+            "command",
+            use_case,
+            command.id = %command.key.command_id,
+            traceparent = command.metadata.traceparent.as_deref(),
+        );
+        let result = async {
+            // A lane that is gone answers nobody: the process is ending.
+            self.enqueue(command)?.await.unwrap_or(Err(CommandError::Busy))
+        }
+        .instrument(span)
+        .await;
         let outcome = match &result {
             Ok(accepted) if accepted.replayed => "replayed",
             Ok(_) => "accepted",

@@ -40,6 +40,7 @@ use cocotalk_edge::door::Door;
 use cocotalk_edge::message;
 use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_edge::rate::Limiter;
+use cocotalk_edge::scope::RequestId;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
@@ -49,6 +50,7 @@ pub use hub::{Hub, HubPorts};
 use rendered::text;
 pub use settings::LiveSettings;
 use socket::Answer;
+use sockets::SocketId;
 
 /// Bytes that are read from a socket at once. Small: there are many sockets and most are silent.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
@@ -156,10 +158,10 @@ impl Live {
     }
 
     /// Carries out read marks; what is refused is told, one by one.
-    async fn mark_read(&self, identity: Identity, marks: HashMap<RoomId, u64>) -> Answer {
+    async fn mark_read(&self, id: SocketId, identity: Identity, marks: HashMap<RoomId, u64>) -> Answer {
         let mut refused = None;
         for (room_id, seq) in marks {
-            if let Err(problem) = self.mark_one(identity, room_id, seq).await {
+            if let Err(problem) = self.mark_one(id, identity, room_id, seq).await {
                 refused = Some(problem_frame(None, problem));
             }
         }
@@ -169,8 +171,9 @@ impl Live {
         }
     }
 
-    async fn mark_one(&self, identity: Identity, room_id: RoomId, seq: u64) -> Result<Accepted, Problem> {
+    async fn mark_one(&self, id: SocketId, identity: Identity, room_id: RoomId, seq: u64) -> Result<Accepted, Problem> {
         let command_id = CommandId(self.commands.clock.new_id());
+        self.hub.remember(command_id, id);
         let order = Order {
             identity,
             command_id,
@@ -222,7 +225,7 @@ struct ProblemFrame<'a, P: Serialize> {
 
 /// What is wrong, as a frame.
 fn problem_frame(key: Option<CommandId>, problem: Problem) -> Utf8Bytes {
-    let details = problem.into_details(None);
+    let details = problem.into_details(Some(RequestId::next()));
     text(&ProblemFrame {
         op: "problem",
         idempotency_key: key,

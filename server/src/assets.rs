@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use cocotalk_edge::problem::{Code, Problem};
 use rust_embed::{EmbeddedFile, RustEmbed};
@@ -20,9 +20,10 @@ struct Console;
 #[folder = "../docs/problems/"]
 struct ProblemPages;
 
-/// `/`, `/console.css`, `/console.js`, and `/docs/problems/{code}`.
+/// `/`, `/console.css`, `/console.js`, `/docs`, and `/docs/problems/{code}`.
 pub fn router() -> Router {
     Router::new()
+        .route("/docs", get(docs))
         .route("/", get(async || console("index.html", "text/html; charset=utf-8")))
         .route(
             "/console.css",
@@ -45,6 +46,23 @@ fn console(name: &str, content_type: &'static str) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     (StatusCode::OK, headers, data.into_owned()).into_response()
+}
+
+/// Where to read on.
+async fn docs() -> Html<String> {
+    let problem = |code: &Code| {
+        format!(
+            "<li><a href=\"/docs/problems/{0}\">{0}</a> {1}</li>",
+            code.as_str(),
+            code.title()
+        )
+    };
+    let problems: String = Code::ALL.iter().map(problem).collect();
+    Html(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>CocoTalk API</title><h1>CocoTalk API</h1>\
+         <p><a href=\"/docs/api/\">Browse the API</a>, or take its description: \
+         <a href=\"/v1/openapi.json\">openapi.json</a>.</p><h2>Problems</h2><ul>{problems}</ul></html>"
+    ))
 }
 
 async fn problem_page(Path(code): Path<String>) -> Response {

@@ -8,7 +8,11 @@ use clap_complete::Shell;
 
 /// `CocoTalk`: the whole chat platform in one process.
 #[derive(Debug, Parser)]
-#[command(name = "cocotalk", version, about)]
+#[command(
+    name = "cocotalk",
+    version,
+    about = "CocoTalk: the whole chat platform in one process"
+)]
 pub struct Cli {
     /// What is common to all commands.
     #[command(flatten)]

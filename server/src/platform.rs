@@ -48,6 +48,8 @@ impl Platform {
         lifecycle: &Lifecycle,
     ) -> anyhow::Result<Self> {
         cocotalk_application::metrics::describe();
+        cocotalk_edge::metrics::describe();
+        cocotalk_infra::metrics::describe();
         let sealing = Arc::new(Sealing::new(Arc::clone(&ports.keys)));
         let limits = Arc::new(config.limits.limits.clone());
         let token_secret = ports
@@ -143,7 +145,7 @@ impl Platform {
             .merge(cocotalk_command_api::router(self.commands.clone()))
             .merge(cocotalk_query_api::router(self.queries.clone()))
             .merge(cocotalk_query_api::live::router(Arc::clone(&self.live)))
-            .merge(SwaggerUi::new("/docs").url("/v1/openapi.json", openapi()))
+            .merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi()))
             .merge(assets::router())
             .merge(demo::router(Arc::clone(&self.commands.door), &self.people));
         around(routes, layer.clone())

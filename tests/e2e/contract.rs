@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use crate::client::{Api, PATIENCE, Reply, new_key, text};
 use crate::person::Person;
 use crate::server::Folder;
+use crate::socket::Socket;
 
 async fn anna() -> Person {
     Api::shared().person("anna").await
@@ -317,6 +318,31 @@ async fn a_rate_that_is_exceeded_is_429_with_the_time_to_wait() {
     assert_limited(&queries, 200);
     let sends = (0..40).map(|number| anna.sending(&room, &number.to_string()).send());
     assert_limited(&futures_util::future::join_all(sends).await, 201);
+}
+
+#[tokio::test]
+async fn frames_beyond_the_rate_get_a_problem_each_until_the_socket_is_closed() {
+    let rates = "[limits.rate]\ncommands_per_minute = 0\nqueries_per_minute = 0\nframes_per_minute = 10\n";
+    let folder = Folder::with_config(rates);
+    let server = folder.start();
+    let anna = Api::at(server.public).person("anna").await;
+    let mut socket = Socket::open(&anna).await;
+    for _ in 0..60 {
+        // The server closes before the last of them.
+        if socket.try_say("{\"op\":\"ping\"}".to_owned()).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(socket.close_code(PATIENCE).await, Some(4010));
+    let answers = |op: &str| socket.unread().filter(|frame| frame["op"] == op).count();
+    assert!(answers("pong") > 0, "the first ones were answered");
+    assert!(
+        answers("problem") >= 19,
+        "each of the others got a problem before the end"
+    );
+    for frame in socket.unread().filter(|frame| frame["op"] == "problem") {
+        crate::client::assert_problem(&frame["problem"], 429);
+    }
 }
 
 fn assert_limited(replies: &[Reply], success: u16) {

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::future::join;
+use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::client::{Api, PATIENCE, assert_problem, new_key, number, text};
+use crate::server::Folder;
 use crate::socket::{Socket, hello_frame};
 
 async fn silent() -> Socket {
@@ -192,6 +196,43 @@ async fn frames_that_mean_nothing_do_not_disturb_the_others() {
         problem_of(&mut socket, frame).await;
         boram.say(&room, "계속").await;
         socket.event("message.sent", &room).await;
+    }
+}
+
+#[tokio::test]
+async fn who_cannot_keep_up_is_let_go_may_resume_and_slows_nobody() {
+    const MESSAGES: usize = 500;
+    let folder = Folder::new();
+    let server = folder.start();
+    let [anna, boram, chulsoo] = Api::at(server.public).three().await;
+    let room = anna.group(&[&boram, &chulsoo]).await;
+    let mut slow = Socket::open(&boram).await;
+    let mut quick = Socket::open(&chulsoo).await;
+    let cursor = Socket::open(&boram).await.cursor();
+
+    // About 20 MB, which no buffer on the way holds; `slow` reads nothing of it meanwhile.
+    let words = "🐿".repeat(10_000);
+    let sends = stream::iter(0..MESSAGES).map(|_| anna.sending(&room, &words).send());
+    let last = async {
+        sends
+            .buffer_unordered(8)
+            .for_each(|reply| async move { drop(reply.is(201)) })
+            .await;
+        number(&anna.room(&room).await["version"])
+    };
+    let (end, ()) = join(last, async { quick.until_seq(&room, MESSAGES as u64 + 1).await }).await;
+
+    let code = slow.close_code(PATIENCE).await;
+    assert_eq!(code, Some(4009));
+    let mut resumed = Socket::resume(&boram, &cursor).await;
+    if resumed.ready["resumed"] == "replayed" {
+        let frames = resumed.up_to(&room, end).await;
+        let versions: Vec<_> = frames.iter().filter_map(|frame| frame["version"].as_u64()).collect();
+        assert_eq!(versions, (versions[0]..=end).collect::<Vec<_>>());
+    } else {
+        assert_eq!(resumed.ready["resumed"], "reset");
+        let next = number(&anna.say(&room, "끝").await["version"]);
+        resumed.up_to(&room, next).await;
     }
 }
 

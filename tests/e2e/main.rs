@@ -27,3 +27,4 @@ mod rooms;
 mod seats;
 mod server;
 mod socket;
+mod walk;

@@ -133,6 +133,19 @@ async fn a_group_of_fewer_than_three_is_refused() {
 }
 
 #[tokio::test]
+async fn a_group_of_more_than_1500_is_refused_before_anybody_is_looked_up() {
+    let anna = Api::shared().person("anna").await;
+    let crowd: Vec<_> = (0..1_500).map(|_| new_key()).collect();
+    let ids: Vec<_> = crowd.iter().map(String::as_str).collect();
+    let refusal = opening_group(&anna, &ids).await;
+    assert!([409, 422].contains(&refusal.status), "{refusal}");
+    assert_ne!(refusal.problem(refusal.status)["code"], "cannot_be_invited");
+    opening_group(&anna, &ids[..1_499])
+        .await
+        .refused(409, "cannot_be_invited");
+}
+
+#[tokio::test]
 async fn people_who_do_not_exist_cannot_be_invited_and_are_pointed_at() {
     let [anna, boram, chulsoo] = Api::shared().three().await;
     let (ghost, phantom) = (new_key(), new_key());

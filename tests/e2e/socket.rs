@@ -144,6 +144,18 @@ impl Socket {
         frames
     }
 
+    /// Takes everything of this room until the message with this seq has come.
+    pub(crate) async fn until_seq(&mut self, room: &str, seq: u64) {
+        let deadline = Instant::now() + PATIENCE * 3;
+        loop {
+            match self.next(deadline).await {
+                Some(Arrival::Frame(frame)) if frame["room_id"] == room && frame["data"]["seq"] == seq => return,
+                Some(Arrival::Frame(_)) => {}
+                other => panic!("waiting for seq {seq}: {other:?}"),
+            }
+        }
+    }
+
     /// Sends a message and gives what answers it: an `ack` or a `problem`.
     pub(crate) async fn post(&mut self, room: &str, key: &str, message: &Value) -> Value {
         self.send(&send_frame(room, key, message)).await;

@@ -13,11 +13,11 @@ use cocotalk_application::port::read_model::ReadModel;
 use cocotalk_application::position::{Cursor, Position};
 use cocotalk_application::sealing::{Keys, Sealing};
 use cocotalk_domain::event::AnyEvent;
-use cocotalk_domain::id::{RoomId, SessionId, UserId};
+use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::limits::READS_SHOWN_MEMBERS;
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::seat::SeatEvent;
-use cocotalk_domain::seat::event::ReadAdvanced;
+use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
 use cocotalk_domain::stream::Slice;
 use futures_channel::mpsc;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::rendered::{Rendered, text};
 use super::settings::LiveSettings;
 use super::sockets::{Outgoing, SocketId};
-use super::tables::{Admission, Tables, origin_of};
+use super::tables::{Admission, Tables};
 use super::window::{Window, room_of};
 use crate::frame::{Data, Frame, Op, Type, Unread, subjects_of};
 
@@ -205,12 +205,7 @@ impl Hub {
     }
 
     /// Lets a socket in, with what it missed since its cursor if the window reaches that far back.
-    pub(super) async fn join(
-        &self,
-        user: UserId,
-        session: SessionId,
-        cursor: Option<&str>,
-    ) -> Result<Joined, JoinError> {
+    pub(super) async fn join(&self, user: UserId, cursor: Option<&str>) -> Result<Joined, JoinError> {
         let read_at = self.tables().window.cursor();
         let rows = self.ports.reads.user_rooms(user).await?;
         let shown = self.ports.reads.checkpoints("rooms").await?;
@@ -230,18 +225,14 @@ impl Hub {
                 Some(None) => (read_at, Resumed::Reset),
                 Some(Some(cursor)) => (cursor, Resumed::Replayed),
             };
-            (
-                tables.admit(user, session, outbox, &rows, &read_at, &since),
-                resumed,
-                since,
-            )
+            (tables.admit(user, outbox, &rows, &read_at, &since), resumed, since)
         };
         metrics::gauge!(super::metrics::SOCKETS).set(self.tables().len() as f64);
         if admission.missed.len() > REPLAY_EVENTS {
             self.leave(admission.id);
-            return Box::pin(self.join(user, session, Some(""))).await;
+            return Box::pin(self.join(user, Some(""))).await;
         }
-        let missed = match self.frames(user, session, &admission).await {
+        let missed = match self.frames(user, &admission).await {
             Ok(missed) => missed,
             Err(error) => {
                 self.leave(admission.id);
@@ -263,6 +254,11 @@ impl Hub {
         let mut tables = self.tables();
         tables.remove(id);
         metrics::gauge!(super::metrics::SOCKETS).set(tables.len() as f64);
+    }
+
+    /// Remembers which socket a command comes from: it is not told what it said itself.
+    pub(super) fn remember(&self, command: CommandId, id: SocketId) {
+        self.tables().remember(command, id);
     }
 
     /// Passes on that somebody types, if they are in that room.
@@ -306,12 +302,7 @@ impl Hub {
     }
 
     /// The frames of what a socket missed, as it may see them.
-    async fn frames(
-        &self,
-        user: UserId,
-        session: SessionId,
-        admission: &Admission,
-    ) -> Result<Vec<Utf8Bytes>, StoreError> {
+    async fn frames(&self, user: UserId, admission: &Admission) -> Result<Vec<Utf8Bytes>, StoreError> {
         let keys = self
             .ports
             .sealing
@@ -325,7 +316,7 @@ impl Hub {
                 continue;
             };
             if let Ok(AnyEvent::Seat(seat)) = &event.event {
-                frames.extend(of_seat(event, seat, &rendered, user, session));
+                frames.extend(of_seat(seat, &rendered, user));
             } else {
                 // Of a room that was left meanwhile nothing older than what was missed is shown.
                 let first_seq = *first_seqs
@@ -434,8 +425,7 @@ impl Hub {
         if let Some(mark) = mark_of(event) {
             let (members, last_cnt) = marks.get(&mark.room_id).copied().unwrap_or((u32::MAX, 0));
             rendered.tells_reads = members <= READS_SHOWN_MEMBERS;
-            let session = origin_of(event);
-            if self.tables().has_other_sessions(mark.user_id, session) {
+            if self.tables().has_other_sockets(mark.user_id, event) {
                 rendered.private = Some(text(&unread_changed(event, mark, last_cnt)));
             }
         }
@@ -475,23 +465,16 @@ const fn mark_of(event: &RecordedEvent) -> Option<&ReadAdvanced> {
 }
 
 /// What a person is replayed of a seat's event: their own, and of others how far they have read in a small room.
-fn of_seat(
-    event: &RecordedEvent,
-    seat: &SeatEvent,
-    rendered: &Rendered,
-    user: UserId,
-    session: SessionId,
-) -> Vec<Utf8Bytes> {
-    let is_origin = origin_of(event) == Some(session);
+fn of_seat(seat: &SeatEvent, rendered: &Rendered, user: UserId) -> Vec<Utf8Bytes> {
     match seat {
         SeatEvent::ReadAdvanced(mark) => {
             let public = rendered.tells_reads.then(|| rendered.whole.clone());
-            let private = rendered.private.clone().filter(|_| mark.user_id == user && !is_origin);
+            let private = rendered.private.clone().filter(|_| mark.user_id == user);
             public.into_iter().chain(private).collect()
         }
-        SeatEvent::FloorRaised(cocotalk_domain::seat::event::FloorRaised { user_id, .. })
-        | SeatEvent::PreferencesSet(cocotalk_domain::seat::event::PreferencesSet { user_id, .. }) => {
-            if *user_id == user && !is_origin {
+        SeatEvent::FloorRaised(FloorRaised { user_id, .. })
+        | SeatEvent::PreferencesSet(PreferencesSet { user_id, .. }) => {
+            if *user_id == user {
                 vec![rendered.whole.clone()]
             } else {
                 Vec::new()

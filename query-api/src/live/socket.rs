@@ -78,10 +78,7 @@ async fn hello(socket: &mut WebSocket, live: &Live) -> Result<(Identity, Joined)
     if cursor.as_ref().is_some_and(|cursor| cursor.len() > 1_024) {
         return Err(Close::HelloNotUnderstood);
     }
-    let joined = live
-        .hub
-        .join(identity.user_id, identity.session_id, cursor.as_deref())
-        .await;
+    let joined = live.hub.join(identity.user_id, cursor.as_deref()).await;
     let joined = joined.map_err(|error| {
         match error {
             JoinError::Store(error) => tracing::warn!("a socket was not let in: {}", chain(&error)),
@@ -384,8 +381,10 @@ impl Connection {
 
     fn start_marks(&mut self) {
         let Some(marks) = self.marks.take() else { return };
-        let (live, identity) = (Arc::clone(&self.live), self.identity);
-        self.work = Some(Box::pin(async move { live.mark_read(identity, marks.highest).await }));
+        let (live, identity, id) = (Arc::clone(&self.live), self.identity, self.id);
+        self.work = Some(Box::pin(
+            async move { live.mark_read(id, identity, marks.highest).await },
+        ));
     }
 
     /// Carries out what was begun and gathered, for a client that is gone.

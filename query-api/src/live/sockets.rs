@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use cocotalk_domain::id::{RoomId, SessionId, UserId};
+use cocotalk_domain::id::{RoomId, UserId};
 use futures_channel::mpsc;
 
 /// A connection of this process.
@@ -26,7 +26,6 @@ pub(super) enum Outgoing {
 /// A connected session.
 pub(super) struct Socket {
     pub(super) user: UserId,
-    pub(super) session: SessionId,
     pub(super) outbox: mpsc::Sender<Outgoing>,
     pub(super) rooms: Vec<RoomId>,
 }
@@ -41,10 +40,6 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn len(&self) -> usize {
         self.all.len()
-    }
-
-    pub(super) fn get(&self, id: SocketId) -> Option<&Socket> {
-        self.all.get(&id)
     }
 
     pub(super) fn get_mut(&mut self, id: SocketId) -> Option<&mut Socket> {

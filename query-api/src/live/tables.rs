@@ -1,6 +1,7 @@
 //! Who is connected and what they are told: the part of the hub behind one lock, all of it in memory and quick.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
@@ -8,15 +9,19 @@ use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::position::Cursor;
 use cocotalk_application::row::UserRoomRow;
 use cocotalk_domain::event::AnyEvent;
-use cocotalk_domain::id::{RoomId, SessionId, UserId};
+use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::seat::SeatEvent;
 use futures_channel::mpsc;
+use lru::LruCache;
 
 use super::rendered::Rendered;
 use super::sockets::{Outgoing, Socket, SocketId, Sockets};
 use super::window::{Membership, Window, membership, room_of};
+
+/// Commands whose sockets are remembered: many more than can be under way from sockets at once.
+const REMEMBERED_ORIGINS: NonZeroUsize = NonZeroUsize::new(8_192).expect("it is not zero");
 
 /// A socket in a room.
 struct Seat {
@@ -44,6 +49,8 @@ pub(super) struct Tables {
     users: HashMap<UserId, Vec<SocketId>>,
     rooms: HashMap<RoomId, Vec<Seat>>,
     next_id: SocketId,
+    /// Which socket a command of a moment ago came from.
+    origins: LruCache<CommandId, SocketId>,
 }
 
 impl Tables {
@@ -54,6 +61,7 @@ impl Tables {
             users: HashMap::new(),
             rooms: HashMap::new(),
             next_id: 0,
+            origins: LruCache::new(REMEMBERED_ORIGINS),
         }
     }
 
@@ -67,7 +75,6 @@ impl Tables {
     pub(super) fn admit(
         &mut self,
         user: UserId,
-        session: SessionId,
         outbox: mpsc::Sender<Outgoing>,
         rows: &[UserRoomRow],
         read_at: &Cursor,
@@ -98,15 +105,7 @@ impl Tables {
         self.users.entry(user).or_default().push(id);
         let mut rooms: Vec<RoomId> = rooms_now.into_iter().collect();
         rooms.shrink_to_fit();
-        self.sockets.insert(
-            id,
-            Socket {
-                user,
-                session,
-                outbox,
-                rooms,
-            },
-        );
+        self.sockets.insert(id, Socket { user, outbox, rooms });
         Admission {
             id,
             now: self.window.cursor(),
@@ -144,11 +143,23 @@ impl Tables {
                 if users.iter().any(|user| self.users.contains_key(user)))
     }
 
-    /// Whether the person has a socket of another session than this one.
-    pub(super) fn has_other_sessions(&self, user: UserId, session: Option<SessionId>) -> bool {
-        let ids = self.users.get(&user).into_iter().flatten();
-        ids.filter_map(|id| self.sockets.get(*id))
-            .any(|socket| Some(socket.session) != session)
+    /// Whether the person has a socket other than the one that an event comes from.
+    pub(super) fn has_other_sockets(&self, user: UserId, event: &RecordedEvent) -> bool {
+        let origin = self.origin_of(event);
+        self.users
+            .get(&user)
+            .into_iter()
+            .flatten()
+            .any(|id| Some(*id) != origin)
+    }
+
+    /// Remembers which socket a command comes from, for a while: it is not told what it said itself.
+    pub(super) fn remember(&mut self, command: CommandId, id: SocketId) {
+        self.origins.put(command, id);
+    }
+
+    fn origin_of(&self, event: &RecordedEvent) -> Option<SocketId> {
+        self.origins.peek(&event.metadata.command_id.parse().ok()?).copied()
     }
 
     /// Takes events in and tells everybody, as one step: whoever joins before it is told of them, whoever joins after it
@@ -262,15 +273,15 @@ impl Tables {
             SeatEvent::PreferencesSet(e) => (e.user_id, Some(rendered.whole.clone())),
         };
         let Some(frame) = private else { return };
-        let origin = origin_of(event);
-        for id in self.users.get(&user).into_iter().flatten() {
-            let is_origin = self
-                .sockets
-                .get(*id)
-                .is_some_and(|socket| Some(socket.session) == origin);
-            if !is_origin {
-                self.sockets.send(*id, Outgoing::Frame(frame.clone()));
-            }
+        let origin = self.origin_of(event);
+        for id in self
+            .users
+            .get(&user)
+            .into_iter()
+            .flatten()
+            .filter(|id| Some(**id) != origin)
+        {
+            self.sockets.send(*id, Outgoing::Frame(frame.clone()));
         }
     }
 
@@ -341,11 +352,6 @@ impl Tables {
             }
         }
     }
-}
-
-/// The session that an event comes from, if it comes from one.
-pub(super) fn origin_of(event: &RecordedEvent) -> Option<SessionId> {
-    event.metadata.session_id.as_deref()?.parse().ok()
 }
 
 /// The first visible item of those whom a joining event names.

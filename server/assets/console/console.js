@@ -221,9 +221,9 @@ function cut() {
   socket.close();
 }
 
-/** Writes a frame if there is a connection to write it to. */
+/** Writes a frame if there is a connection to write it to: nothing goes before the hello, and little before its answer. */
 function transmit(frame) {
-  if (link.socket?.readyState !== WebSocket.OPEN) return false;
+  if (link.socket?.readyState !== WebSocket.OPEN || (!link.ready && frame.op !== "hello")) return false;
   link.socket.send(JSON.stringify(frame));
   const shown = frame.token ? { ...frame, token: "…" } : frame;
   note("frames", `→ ${frame.op}`, shown);
@@ -378,7 +378,8 @@ function advance(open, user, seq) {
 
 function drawRooms() {
   const rooms = [...state.rooms.values()].filter((room) => room.last_item || room.room_id === state.open?.id);
-  rooms.sort((a, b) => (b.last_item?.sent_at ?? "￿").localeCompare(a.last_item?.sent_at ?? "￿"));
+  const activity = (room) => room.last_item?.sent_at ?? "9"; // one that was just begun comes first
+  rooms.sort((a, b) => activity(b).localeCompare(activity(a)));
   const focused = document.activeElement?.dataset?.room;
   $("rooms").replaceChildren(...rooms.map(roomEntry));
   if (focused) $("rooms").querySelector(`[data-room="${CSS.escape(focused)}"]`)?.focus();
@@ -448,7 +449,7 @@ async function openRoom(id) {
   drawRooms();
   scrollToEnd();
   markRead();
-  $("text").focus({ preventScroll: true });
+  if (matchMedia("(hover: hover)").matches) $("text").focus({ preventScroll: true }); // elsewhere it would open a keyboard
 }
 
 function closeRoom() {
@@ -492,16 +493,6 @@ async function loadOlder() {
   } finally {
     open.loading = false;
   }
-}
-
-/** Goes to a message, through as many older pages as that takes. */
-async function jumpTo(seq) {
-  const { open } = state;
-  while (state.open === open && open.first > seq && open.hasBefore) await loadOlder();
-  const node = open.nodes.get(seq);
-  node?.scrollIntoView({ block: "center" });
-  node?.classList.remove("found");
-  requestAnimationFrame(() => node?.classList.add("found"));
 }
 
 function drawRoomHead() {
@@ -562,8 +553,7 @@ function messageNode(item, before) {
 function quoteNode(answered) {
   if (!answered) return "";
   const text = answered.deleted ? words.deleted : (answered.preview ?? words.earlier);
-  return el("button", { type: "button", className: "quote", onclick: doing(() => jumpTo(answered.seq)) },
-    answered.author_id ? el("b", {}, nameOf(answered.author_id)) : "", text);
+  return el("blockquote", {}, answered.author_id ? el("b", {}, nameOf(answered.author_id)) : "", text);
 }
 
 function textNode(item) {
