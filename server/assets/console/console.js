@@ -14,7 +14,7 @@ const KO = {
   message: "메시지", send: "보내기", cut: "연결 끊어 보기", clear: "지우기", requests: "요청", frames: "프레임", reply: "답장", me: "나",
   unknown: "(알 수 없음)", self: "나와의 채팅", noRooms: "아직 대화가 없습니다.", ok: "확인", others: "다른 사람의 아이디 (쉼표로 구분)",
   roomName: "방 이름 (그룹, 선택)", newName: "새 이름", leaveAsk: "이 방에서 나갈까요?", noOne: "한 명 이상 고르세요.", waiting: "보내는 중…",
-  noSuchPerson: "그런 사람이 없습니다", gone: "더 이상 이 방의 멤버가 아닙니다.", revoked: "다른 곳에서 로그인해 이 세션이 끝났습니다.", ended: "연결이 닫혔습니다",
+  noSuchPerson: "그런 사람이 없습니다", revoked: "다른 곳에서 로그인해 이 세션이 끝났습니다.", ended: "연결이 닫혔습니다",
   connecting: "연결 중", connected: (how, ms) => `연결됨 · ${how}${ms === null ? "" : ` · ${ms}ms`}`, again: (s) => `끊김 · ${s}초 뒤 다시 연결`,
   members: (n) => `${n}명`, unreadBy: (n) => `${n}명이 아직 읽지 않음`, unread: (n) => `읽지 않은 메시지 ${n}개`, typing: (who) => `${people(who)}이 입력하고 있습니다…`,
   invited: (a, b) => `${a}님이 ${people(b) || "멤버"}${b.length ? "을" : "를"} 초대했습니다.`, left: (a) => `${a}님이 나갔습니다.`,
@@ -30,7 +30,7 @@ const EN = {
   message: "Message", send: "Send", cut: "Cut the connection", clear: "Clear", requests: "Requests", frames: "Frames", reply: "Reply", me: "Me",
   unknown: "(unknown)", self: "Notes to self", noRooms: "No chats yet.", ok: "OK", others: "Handles of others (comma-separated)",
   roomName: "Name of the group (optional)", newName: "New name", leaveAsk: "Leave this chat?", noOne: "Choose at least one person.", waiting: "Sending…",
-  noSuchPerson: "There is nobody called", gone: "You are no longer a member of this chat.", revoked: "Signed in elsewhere: this session is over.", ended: "The connection was closed",
+  noSuchPerson: "There is nobody called", revoked: "Signed in elsewhere: this session is over.", ended: "The connection was closed",
   connecting: "Connecting", connected: (how, ms) => `Connected · ${how}${ms === null ? "" : ` · ${ms} ms`}`, again: (s) => `Cut · again in ${s} s`,
   members: (n) => `${n} members`, unreadBy: (n) => `not read by ${n}`, unread: (n) => `${n} unread`, typing: (who) => `${list(who)} typing…`,
   invited: (a, b) => `${a} invited ${b.length ? list(b) : "people"}.`, left: (a) => `${a} left.`,
@@ -431,7 +431,8 @@ function lineText(item) {
 // ---------------------------------------------------------------- The open room
 
 async function openRoom(id) {
-  const open = { id, items: new Map(), nodes: new Map(), first: Infinity, last: 0, hasBefore: false, loading: false, reads: null, members: [], typing: new Map(), reply: null };
+  const timeline = { items: new Map(), nodes: new Map(), first: Infinity, last: 0, hasBefore: false, loading: false };
+  const open = { id, ...timeline, reads: null, members: [], typing: new Map(), reply: null };
   if (state.open?.id !== id) $("text").value = "";
   state.open = open;
   document.body.dataset.pane = "room";
@@ -665,8 +666,10 @@ function setReply(item) {
 /** While a word that begins with @ is being written: whom it could mean. */
 function drawMentionable() {
   const begun = /(?:^|\s)@([^\s@]*)$/u.exec($("text").value.slice(0, $("text").selectionStart));
-  const fitting = begun ? state.open.members.filter(({ user_id, display_name }) => user_id !== session.user_id && display_name.toLowerCase().startsWith(begun[1].toLowerCase())) : [];
-  $("mentionable").replaceChildren(...fitting.slice(0, 6).map(({ display_name }) => el("button", { type: "button", className: "quiet", onclick: () => complete(display_name, begun[1]) }, `@${display_name}`)));
+  const fits = ({ user_id, display_name }) => user_id !== session.user_id && display_name.toLowerCase().startsWith(begun[1].toLowerCase());
+  const choice = ({ display_name }) =>
+    el("button", { type: "button", className: "quiet", onclick: () => complete(display_name, begun[1]) }, `@${display_name}`);
+  $("mentionable").replaceChildren(...(begun ? state.open.members.filter(fits).slice(0, 6).map(choice) : []));
 }
 
 function complete(name, begun) {
@@ -717,7 +720,8 @@ async function chosen(data) {
 }
 
 async function newRoom() {
-  const data = await ask(words.newRoom, words.create, ...peopleFields([]), el("label", {}, words.roomName, el("input", { name: "name", maxLength: 50, autocomplete: "off" })));
+  const nameField = el("label", {}, words.roomName, el("input", { name: "name", maxLength: 50, autocomplete: "off" }));
+  const data = await ask(words.newRoom, words.create, ...peopleFields([]), nameField);
   if (!data) return;
   const [user_ids, name] = [await chosen(data), data.get("name").trim()];
   const body = user_ids.length === 1 ? { kind: "direct", user_id: user_ids[0] } : { kind: "group", user_ids, ...(name && { name }) };
