@@ -130,15 +130,27 @@ impl Default for BusSettings {
     }
 }
 
+type Reply = oneshot::Sender<Result<Accepted, CommandError>>;
+
 /// A command that waits for its answer.
 struct Waiting {
     command: Command,
-    reply: oneshot::Sender<Result<Accepted, CommandError>>,
+    reply: Reply,
+    /// Whoever sent the same command again while it waited: carried out once, answered to all.
+    again: Vec<Reply>,
 }
 
 impl Waiting {
+    /// Whether the other one is the same command, sent again.
+    fn is_repeated_by(&self, other: &Self) -> bool {
+        self.command.key == other.command.key && self.command.request_mac == other.command.request_mac
+    }
+
     /// Answers; whoever asked may have gone, and then nobody is told.
     fn answer(self, result: Result<Accepted, CommandError>) {
+        for reply in self.again {
+            drop(reply.send(result.clone().map(|accepted| Accepted { replayed: true, ..accepted })));
+        }
         drop(self.reply.send(result));
     }
 }
@@ -208,7 +220,7 @@ impl LaneBus {
     fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Result<Accepted, CommandError>>, CommandError> {
         let (reply, answer) = oneshot::channel();
         let lane = &self.lanes[command.use_case.home().slice().index()];
-        lane.try_send(Waiting { command, reply })
+        lane.try_send(Waiting { command, reply, again: Vec::new() })
             .map_err(|_| CommandError::Busy)?;
         Ok(answer)
     }

@@ -1,11 +1,12 @@
 //! Disk full and read-only: the real binary, run as a user to whom such things happen.
 
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::client::{Api, Reply, new_key, number, text};
+use crate::client::{Api, Reply, eventually, new_key, number, text};
 use crate::person::Person;
 use crate::server::Folder;
 
@@ -136,14 +137,16 @@ async fn a_folder_that_becomes_read_only_costs_commands_but_neither_the_server_n
     assert!(server.is_running(), "{}", server.stderr());
 
     set_writable(&folder, true);
+    let key = new_key();
     let recovered = || async {
         anna.sending(&room, "이제 다시")
+            .key(&key)
             .attempt()
             .await
             .ok()
             .filter(|reply| reply.status == 201)
     };
-    let reply = crate::client::eventually("commands are answered again", recovered).await;
+    let reply = eventually("commands are answered again", recovered).await;
     acknowledged.push(("이제 다시".to_owned(), reply.value()));
     server.kill();
     let server = folder.start();
@@ -152,7 +155,7 @@ async fn a_folder_that_becomes_read_only_costs_commands_but_neither_the_server_n
 }
 
 #[tokio::test]
-async fn a_server_on_a_read_only_folder_serves_reads_and_answers_503_or_says_why_it_cannot_start() {
+async fn a_server_on_a_read_only_folder_answers_503_until_the_folder_is_writable_or_says_why_it_does_not_start() {
     let folder = Folder::unprivileged();
     let server = folder.start();
     let [anna, boram, _] = Api::at(server.public).three().await;
@@ -162,21 +165,34 @@ async fn a_server_on_a_read_only_folder_serves_reads_and_answers_503_or_says_why
     assert!(server.ended().success());
 
     set_writable(&folder, false);
-    match folder.try_start(&folder.arguments().iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(server) => {
-            let api = anna.api.moved_to(server.public);
-            assert_eq!(send_some(&anna.at(&api), &room, &folder).await, []);
-            assert_all_there(&boram.at(&api).whole_history(&room).await, &acknowledged);
-        }
-        Err(said) => {
-            assert!(
-                said.contains(&folder.data().display().to_string()) && !said.contains("panicked"),
-                "{said}"
-            );
-        }
+    // It may be long before it is ready, so nothing will say which port it took: it is given one.
+    let address = free_address();
+    let arguments = folder.arguments_at(address);
+    let starting = folder.begin(&arguments);
+    let anna = anna.at(&anna.api.moved_to(address));
+    let answer = eventually("an answer or the end", || async {
+        let reply = anna.sending(&room, "zu früh").attempt().await.ok();
+        (reply.is_some() || !starting.is_running()).then_some(reply)
+    });
+    if let Some(reply) = answer.await {
+        assert_unavailable(&reply, &folder);
+        set_writable(&folder, true);
+        let server = starting.ready().expect("it recovers when the folder is writable again");
+        let boram = boram.at(&boram.api.moved_to(server.public));
+        assert_all_there(&boram.whole_history(&room).await, &acknowledged);
+        anna.say(&room, "und jetzt").await;
+        return;
     }
+    let said = starting.ready().err().expect("it has ended");
+    let place = folder.data().display().to_string();
+    assert!(said.contains(&place) && !said.contains("panicked"), "{said}");
     set_writable(&folder, true);
     let server = folder.start();
     let boram = boram.at(&boram.api.moved_to(server.public));
     assert_all_there(&boram.whole_history(&room).await, &acknowledged);
+}
+
+/// An address nobody listens at. Somebody else may take it before it is used; then the test fails and says so.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

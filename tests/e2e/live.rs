@@ -199,16 +199,16 @@ async fn frames_that_mean_nothing_do_not_disturb_the_others() {
 
 #[tokio::test]
 async fn who_cannot_keep_up_is_let_go_may_resume_and_slows_nobody() {
-    const MESSAGES: u64 = 800;
+    const MESSAGES: u64 = 450;
     let folder = Folder::new();
     let server = folder.start();
     let [anna, boram, chulsoo] = Api::at(server.public).three().await;
     let room = anna.group(&[&boram, &chulsoo]).await;
-    let mut slow = Socket::open(&boram).await;
+    let mut slow = Socket::open_narrow(&boram).await;
     let mut quick = Socket::open(&chulsoo).await;
     let cursor = Socket::open(&boram).await.cursor();
 
-    // About 32 MB, more than the buffers on the way hold; `slow` reads nothing of it meanwhile.
+    // About 18 MB, more than the buffers on the way hold; `slow` reads nothing of it meanwhile.
     let words = "🐿".repeat(10_000);
     let sends = async {
         for _ in 0..MESSAGES {
@@ -219,7 +219,9 @@ async fn who_cannot_keep_up_is_let_go_may_resume_and_slows_nobody() {
     let (end, ()) = join(sends, async { quick.until_seq(&room, MESSAGES + 1).await }).await;
 
     let code = slow.close_code(PATIENCE).await;
-    assert_eq!(code, Some(4009));
+    // When nothing was read for very long, the connection is cut and no code can come through any more.
+    assert!(code.is_none_or(|code| code == 4009), "{code:?}");
+    assert!((slow.unread().count() as u64) < MESSAGES, "it was cut before the end");
     let mut resumed = Socket::resume(&boram, &cursor).await;
     if resumed.ready["resumed"] == "replayed" {
         let frames = resumed.up_to(&room, end).await;

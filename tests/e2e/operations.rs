@@ -12,6 +12,7 @@ async fn health_and_metrics_are_on_the_admin_port_only() {
     let public = Api::shared();
     let anna = public.person("anna").await;
     let room = anna.direct(&anna).await;
+    let _socket = Socket::open(&anna).await;
     anna.say(&room, "zählen").await;
     for path in ["/livez", "/readyz", "/metrics"] {
         let reply = admin.get(path).await;
@@ -28,7 +29,7 @@ async fn health_and_metrics_are_on_the_admin_port_only() {
         let told = metrics
             .lines()
             .any(|line| line.starts_with("cocotalk_") && line.contains(part));
-        assert!(told, "nothing about {part}: {metrics}");
+        assert!(told, "nothing about {part}");
     }
     for secret in [&anna.id, &anna.token, &room, "zählen"] {
         assert!(!metrics.contains(secret), "{secret} is in the metrics");
@@ -104,21 +105,10 @@ async fn a_second_server_on_a_folder_is_refused_with_a_clear_message() {
 #[tokio::test]
 async fn the_development_door_is_shut_on_a_listener_that_is_not_loopback() {
     let folder = Folder::new();
-    let (data, config) = (
-        folder.data().display().to_string(),
-        folder.config().display().to_string(),
-    );
-    let outcome = folder.try_start(&[
-        "--listen",
-        "0.0.0.0:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-        "--data",
-        &data,
-        "--config",
-        &config,
-    ]);
-    let Ok(server) = outcome else { return };
+    let starting = folder.begin(&folder.arguments_at(([0, 0, 0, 0], 0).into()));
+    let Ok(server) = starting.ready() else {
+        return;
+    };
     let port = server.public.port();
     let api = Api::at(([127, 0, 0, 1], port).into());
     let body = json!({"handle": "outsider", "display_name": "Outsider"});

@@ -64,7 +64,10 @@ impl Folder {
             return folder;
         }
         folder.program = folder.root.path().join("cocotalk");
-        std::fs::copy(binary(), &folder.program).unwrap();
+        // Copied by another process: a file that this one holds open for writing, even for a moment, may be inherited by
+        // a child that another test starts just then, and cannot be executed until that child is gone.
+        let copied = Command::new("cp").arg(binary()).arg(&folder.program).status().unwrap();
+        assert!(copied.success());
         std::fs::set_permissions(folder.root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         chown(folder.data(), Some(NOBODY), Some(NOBODY)).unwrap();
         folder.user = Some(NOBODY);
@@ -82,8 +85,13 @@ impl Folder {
     }
 
     /// The arguments every run on this folder has.
-    pub(crate) fn arguments(&self) -> Vec<String> {
-        let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"].map(str::to_owned);
+    fn arguments(&self) -> Vec<String> {
+        self.arguments_at(([127, 0, 0, 1], 0).into())
+    }
+
+    /// As for every run, listening at this address.
+    pub(crate) fn arguments_at(&self, address: SocketAddr) -> Vec<String> {
+        let listen = ["--listen", &address.to_string(), "--admin-listen", "127.0.0.1:0"].map(str::to_owned);
         let (data, config) = (self.data().display().to_string(), self.config().display().to_string());
         listen
             .into_iter()
@@ -100,12 +108,11 @@ impl Folder {
     pub(crate) fn start_with(&self, extra: &[&str]) -> Server {
         let mut command = Command::new(&self.program);
         command.args(self.arguments()).args(extra);
-        self.launch(command)
-            .unwrap_or_else(|said| panic!("the server did not become ready; it said: {said}"))
+        self.launch(command).must_become_ready()
     }
 
-    /// Starts a server with nothing but these arguments. An error is what it said instead of becoming ready.
-    pub(crate) fn try_start(&self, arguments: &[&str]) -> Result<Server, String> {
+    /// Starts a server with nothing but these arguments and does not wait for it.
+    pub(crate) fn begin(&self, arguments: &[String]) -> Starting {
         let mut command = Command::new(&self.program);
         command.args(arguments);
         self.launch(command)
@@ -116,8 +123,7 @@ impl Folder {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -f \"$0\"; exec \"$@\"", &blocks.to_string()]);
         command.arg(&self.program).args(self.arguments());
-        self.launch(command)
-            .unwrap_or_else(|said| panic!("the server did not become ready; it said: {said}"))
+        self.launch(command).must_become_ready()
     }
 
     /// Runs the binary to its end, as a second server or a subcommand would be run.
@@ -147,19 +153,11 @@ impl Folder {
         }
     }
 
-    fn launch(&self, mut command: Command) -> Result<Server, String> {
+    fn launch(&self, mut command: Command) -> Starting {
         self.as_its_user(&mut command);
         let process = Process::spawn(command);
         let guard = Guard::of(process.pid, self.root.path());
-        match process.ready_line() {
-            Some((public, admin)) => Ok(Server {
-                public,
-                admin,
-                process,
-                _guard: guard,
-            }),
-            None => Err(process.last_words()),
-        }
+        Starting { process, guard }
     }
 
     fn as_its_user(&self, command: &mut Command) {
@@ -183,6 +181,38 @@ impl Finished {
         self.status
             .code()
             .unwrap_or_else(|| panic!("ended by a signal: {}", self.stderr))
+    }
+}
+
+/// A server that has not said yet that it is ready.
+pub(crate) struct Starting {
+    process: Process,
+    guard: Guard,
+}
+
+impl Starting {
+    /// Waits until it is ready. An error is what it said instead.
+    pub(crate) fn ready(self) -> Result<Server, String> {
+        let Self { process, guard } = self;
+        match process.ready_line() {
+            Some((public, admin)) => Ok(Server {
+                public,
+                admin,
+                process,
+                _guard: guard,
+            }),
+            None => Err(process.last_words()),
+        }
+    }
+
+    /// Whether the process is still there.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.wait(Duration::ZERO).is_none()
+    }
+
+    fn must_become_ready(self) -> Server {
+        self.ready()
+            .unwrap_or_else(|said| panic!("the server did not become ready; it said: {said}"))
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::client::{PATIENCE, text};
 use crate::person::Person;
@@ -25,7 +25,7 @@ pub(crate) enum Arrival {
 
 /// One socket.
 pub(crate) struct Socket {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: WebSocketStream<TcpStream>,
     waiting: VecDeque<Value>,
     /// The `ready` frame, once there was one.
     pub(crate) ready: Value,
@@ -39,7 +39,22 @@ impl Socket {
 
     /// As `silent`, where the server may be gone.
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self, Error> {
-        let (stream, _) = connect_async(format!("ws://{address}/v1/live")).await?;
+        Self::over(TcpStream::connect(address).await?, address).await
+    }
+
+    /// As `open`, through a connection that holds very little of what is not read.
+    pub(crate) async fn open_narrow(person: &Person) -> Self {
+        let (connection, address) = (TcpSocket::new_v4().unwrap(), person.api.address());
+        connection.set_recv_buffer_size(4_096).unwrap();
+        let mut socket = Self::over(connection.connect(address).await.unwrap(), address)
+            .await
+            .unwrap();
+        socket.greet(person, None).await;
+        socket
+    }
+
+    async fn over(connection: TcpStream, address: SocketAddr) -> Result<Self, Error> {
+        let (stream, _) = client_async(format!("ws://{address}/v1/live"), connection).await?;
         Ok(Self {
             stream,
             waiting: VecDeque::new(),
@@ -61,9 +76,13 @@ impl Socket {
 
     async fn hello(person: &Person, cursor: Option<&str>) -> Self {
         let mut socket = Self::silent(person.api.address()).await;
-        socket.send(&hello_frame(&person.token, cursor)).await;
-        socket.ready = socket.wait_for("ready", |frame| frame["op"] == "ready").await;
+        socket.greet(person, cursor).await;
         socket
+    }
+
+    async fn greet(&mut self, person: &Person, cursor: Option<&str>) {
+        self.send(&hello_frame(&person.token, cursor)).await;
+        self.ready = self.wait_for("ready", |frame| frame["op"] == "ready").await;
     }
 
     /// The cursor given by `ready`.

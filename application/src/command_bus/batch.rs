@@ -1,6 +1,6 @@
 //! One batch of a lane: what its commands have decided so far, gathered into units and runs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cocotalk_domain::event::AnyEvent;
@@ -62,7 +62,8 @@ impl Batch {
     }
 
     /// Takes a decision in: its events are applied, and it joins the unit of every stream it writes or might have written.
-    pub(super) fn add(&mut self, waiting: Waiting, writes: &[StreamId], decision: Decision) {
+    /// Of the streams that it was only decided on the unit demands that they have not moved.
+    pub(super) fn add(&mut self, waiting: Waiting, writes: &[StreamId], reads: &[StreamId], decision: Decision) {
         let Decision { events, answer } = decision;
         let draft = self.join(writes);
         let mut stamp = Some(stamp(&waiting.command, &answer, &events));
@@ -90,7 +91,16 @@ impl Batch {
                 None => parts.push(Part { stream, last_offset }),
             }
         }
+        for stream in writes.iter().chain(reads).filter(|stream| !self.draft_of.contains_key(stream)) {
+            run_of(&mut self.drafts[draft].runs, *stream, self.states[stream].version);
+        }
         self.drafts[draft].decided.push(Decided { waiting, answer, parts });
+    }
+
+    /// The slices in which a command that writes nothing has its answer: those of the streams that are there.
+    pub(super) fn slices_of(&self, home: &StreamId, writes: &[StreamId]) -> Vec<Slice> {
+        let there = writes.iter().filter(|stream| *stream == home || self.states[stream].version > 0);
+        there.map(StreamId::slice).collect()
     }
 
     /// The one draft of these streams; where they had several, those become one.
@@ -110,6 +120,10 @@ impl Batch {
             self.drafts[first].decided.extend(decided);
             self.drafts[first].runs.extend(runs);
         }
+        let runs = &mut self.drafts[first].runs;
+        let written: HashSet<StreamId> = runs.iter().filter(|run| !run.events.is_empty()).map(|run| run.stream).collect();
+        let mut seen = HashSet::new();
+        runs.retain(|run| !run.events.is_empty() || (!written.contains(&run.stream) && seen.insert(run.stream)));
         self.draft_of
             .values_mut()
             .filter(|draft| others.contains(draft))

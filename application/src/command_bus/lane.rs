@@ -1,9 +1,11 @@
 //! One lane: takes what waits, decides it, appends it, answers.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use cocotalk_domain::stream::{Slice, StreamId};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,7 +18,7 @@ use super::second_try::{Cause, second_try};
 use super::{Accepted, CommandError, Context, Waiting};
 use crate::error::{StoreError, chain};
 use crate::metrics::{APPEND_SECONDS, BATCH_COMMANDS};
-use crate::port::event_log::UnitOutcome;
+use crate::port::event_log::{CommandKey, UnitOutcome};
 use crate::position::Position;
 use crate::use_case::{Answer, Refusal};
 
@@ -36,7 +38,6 @@ struct Check {
     waiting: Waiting,
     settled: Result<Answer, Refusal>,
     streams: Vec<StreamId>,
-    versions: Vec<u64>,
     slices: Vec<Slice>,
 }
 
@@ -54,7 +55,7 @@ impl Lane {
 
     /// Until nothing waits any more, after `stop` or when the bus is dropped.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let limit = self.context.settings.batch_commands;
+        let limit = self.context.settings.batch_commands.min(self.context.settings.lane_queue);
         let mut incoming = Vec::new();
         loop {
             if self.backlog.is_empty() {
@@ -67,20 +68,47 @@ impl Lane {
                     return;
                 }
             } else {
-                incoming.extend(std::iter::from_fn(|| self.receiver.try_recv().ok()).take(limit));
+                let room = limit.saturating_sub(self.backlog.len());
+                incoming.extend(std::iter::from_fn(|| self.receiver.try_recv().ok()).take(room));
             }
             self.backlog.extend(incoming.drain(..));
-            self.batch().await;
+            if AssertUnwindSafe(self.batch()).catch_unwind().await.is_err() {
+                // Whoever waited in the batch is told to come back; what was being decided is forgotten, so nothing is kept
+                // that did not happen.
+                tracing::error!(slice = %self.slice, "a batch of lane {} panicked and was given up", self.slice);
+                self.cache = StateCache::new(self.context.settings.cache_weight);
+            }
         }
     }
 
     async fn batch(&mut self) {
+        self.fold_repetitions();
         let (batch, checks) = self.decide().await;
-        let retries = self.append(batch).await;
+        let Appended { retries, versions } = self.append(batch).await;
         for (cause, commands) in retries {
             self.second_try(cause, commands).await;
         }
-        self.check(checks).await;
+        self.check(checks, &versions).await;
+    }
+
+    /// Of commands that were sent again while they waited only the first is carried out.
+    fn fold_repetitions(&mut self) {
+        let mut first: HashMap<CommandKey, usize> = HashMap::new();
+        let mut kept: VecDeque<Waiting> = VecDeque::with_capacity(self.backlog.len());
+        for waiting in self.backlog.drain(..) {
+            match first.get(&waiting.command.key) {
+                Some(&index) if kept[index].is_repeated_by(&waiting) => {
+                    kept[index].again.push(waiting.reply);
+                    kept[index].again.extend(waiting.again);
+                }
+                Some(_) => kept.push_back(waiting),
+                None => {
+                    first.insert(waiting.command.key, kept.len());
+                    kept.push_back(waiting);
+                }
+            }
+        }
+        self.backlog = kept;
     }
 
     /// Decides what waits, in arrival order. What must see the outcome of this batch first stays for the next one.
@@ -153,7 +181,7 @@ impl Lane {
             .await
         {
             Ok(Ok(decision)) if !decision.events.is_empty() => {
-                batch.add(waiting, writes, decision);
+                batch.add(waiting, writes, reads, decision);
                 return None;
             }
             Ok(settled) => settled.map(|decision| decision.answer),
@@ -163,19 +191,12 @@ impl Lane {
             }
         };
         let streams: Vec<StreamId> = writes.iter().chain(reads).copied().collect();
-        let versions = streams.iter().map(|stream| batch.states[stream].version).collect();
-        let slices = writes.iter().map(StreamId::slice).collect();
-        Some(Check {
-            waiting,
-            settled,
-            streams,
-            versions,
-            slices,
-        })
+        let slices = batch.slices_of(&waiting.command.use_case.home(), writes);
+        Some(Check { waiting, settled, streams, slices })
     }
 
     /// Makes a batch durable and answers it. What lost a race comes back; states of what was not written are gone.
-    async fn append(&mut self, mut batch: Batch) -> Vec<(Cause, Vec<Waiting>)> {
+    async fn append(&mut self, mut batch: Batch) -> Appended {
         let (units, drafted) = batch.take_units();
         let mut retries = Vec::new();
         if !units.is_empty() {
@@ -193,10 +214,11 @@ impl Lane {
                 Err(error) => fail(&mut batch, drafted, error),
             }
         }
+        let versions = batch.states.iter().map(|(stream, loaded)| (*stream, loaded.version)).collect();
         for (stream, loaded) in batch.states {
             self.keep(stream, loaded);
         }
-        retries
+        Appended { retries, versions }
     }
 
     /// Puts a committed state into the cache, if this lane is the one that will be asked for it, and snapshots it when due.
@@ -223,8 +245,9 @@ impl Lane {
         self.backlog.extend(outcome.later);
     }
 
-    /// Gives the answers that write nothing: only for a new key, and only if nothing moved since they were decided.
-    async fn check(&mut self, checks: Vec<Check>) {
+    /// Gives the answers that write nothing: only for a new key, and only if nobody else has written since they were decided.
+    /// What this batch has written itself counts only if it is durable now: `versions` are those of what is.
+    async fn check(&mut self, checks: Vec<Check>, versions: &HashMap<StreamId, u64>) {
         let log = &*self.context.log;
         let probes = checks
             .iter()
@@ -238,7 +261,8 @@ impl Lane {
                     continue;
                 }
             };
-            if probe.command.is_some() || probe.versions != check.versions {
+            let expected: Option<Vec<u64>> = check.streams.iter().map(|stream| versions.get(stream).copied()).collect();
+            if probe.command.is_some() || Some(probe.versions) != expected {
                 check.streams.iter().for_each(|stream| drop(self.cache.take(stream)));
                 self.second_try(Cause::Stale, vec![check.waiting]).await;
                 continue;
@@ -259,6 +283,14 @@ impl Lane {
                 .answer(check.settled.map(accepted).map_err(CommandError::from));
         }
     }
+}
+
+/// What became of a batch.
+struct Appended {
+    /// What lost a race.
+    retries: Vec<(Cause, Vec<Waiting>)>,
+    /// The versions of the streams that were worked on, but for those of which something was not written.
+    versions: HashMap<StreamId, u64>,
 }
 
 fn settle(batch: &mut Batch, unit: Drafted, outcome: UnitOutcome) -> Option<(Cause, Vec<Waiting>)> {

@@ -51,11 +51,12 @@ pub(super) fn snapshot(loaded: &Loaded) -> Snapshot {
 
 /// What is known of a message, from the log.
 pub(super) async fn facts(reader: &dyn LogReader, message: MessageId) -> Result<Option<MessageFacts>, StoreError> {
-    let events = reader.about(message.0).await?;
-    let sent = events.into_iter().find_map(|recorded| match recorded.event {
-        Ok(AnyEvent::Room(RoomEvent::MessageSent(sent))) => Some(sent),
-        Ok(_) | Err(_) => None,
-    });
+    let mut sent = None;
+    for recorded in reader.about(message.0).await? {
+        if let AnyEvent::Room(RoomEvent::MessageSent(event)) = recorded.event? {
+            sent = Some(event);
+        }
+    }
     Ok(sent.map(|sent| MessageFacts {
         room_id: sent.room_id,
         message_id: sent.message_id,

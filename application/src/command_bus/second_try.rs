@@ -42,7 +42,15 @@ pub(super) struct Outcome {
     pub(super) later: Vec<Waiting>,
 }
 
-type Settled = Vec<(Waiting, Result<Accepted, CommandError>)>;
+type Settled = Vec<(Waiting, Settlement)>;
+
+/// How a command ends that writes nothing.
+enum Settlement {
+    /// A repetition, or a refusal that is final.
+    Final(Result<Accepted, CommandError>),
+    /// Nothing to do: the answer stands on everything that is in these slices once this try is committed.
+    Unchanged(Answer, Vec<Slice>),
+}
 
 /// Decides commands again, in order, and answers them.
 pub(super) async fn second_try(context: &Context, cause: Cause, commands: Vec<Waiting>) -> Outcome {
@@ -53,7 +61,7 @@ pub(super) async fn second_try(context: &Context, cause: Cause, commands: Vec<Wa
         .partition(|waiting| keys.insert(waiting.command.key));
     let slices: BTreeSet<Slice> = commands
         .iter()
-        .flat_map(|waiting| waiting.command.use_case.writes())
+        .flat_map(|waiting| [waiting.command.use_case.writes(), waiting.command.use_case.reads()].concat())
         .map(|stream| stream.slice())
         .collect();
     let states = match context.log.lock(slices).await {
@@ -76,8 +84,11 @@ async fn attempt(context: &Context, locked: Box<dyn LockedLog>, commands: Vec<Wa
     while let Some(waiting) = commands.next() {
         let writes = waiting.command.use_case.writes();
         match judge(context, &*locked, &mut batch, &waiting, &writes).await {
-            Ok(Verdict::Decided(decision)) => batch.add(waiting, &writes, decision),
-            Ok(Verdict::Settled(result)) => settled.push((waiting, result)),
+            Ok(Verdict::Decided(decision)) => {
+                let reads = waiting.command.use_case.reads();
+                batch.add(waiting, &writes, &reads, decision);
+            }
+            Ok(Verdict::Settled(settlement)) => settled.push((waiting, settlement)),
             Err(error) => {
                 let undecided = std::iter::once(waiting).chain(commands);
                 fail(
@@ -89,10 +100,15 @@ async fn attempt(context: &Context, locked: Box<dyn LockedLog>, commands: Vec<Wa
             }
         }
     }
-    commit(locked, batch, settled).await
+    commit(context, locked, batch, settled).await
 }
 
-async fn commit(locked: Box<dyn LockedLog>, mut batch: Batch, settled: Settled) -> Vec<(StreamId, Loaded)> {
+async fn commit(
+    context: &Context,
+    locked: Box<dyn LockedLog>,
+    mut batch: Batch,
+    settled: Settled,
+) -> Vec<(StreamId, Loaded)> {
     let (units, drafted) = batch.take_units();
     let result = if units.is_empty() {
         Ok(UnitOutcome::Appended { first_pos: Vec::new() })
@@ -111,7 +127,7 @@ async fn commit(locked: Box<dyn LockedLog>, mut batch: Batch, settled: Settled) 
                 unit.answer(own);
                 rest = others;
             }
-            settled.into_iter().for_each(|(waiting, result)| waiting.answer(result));
+            settle(context, settled).await;
             return batch.states.into_iter().collect();
         }
         // The same key was carried out elsewhere at this very moment: whoever asks again finds it.
@@ -122,11 +138,31 @@ async fn commit(locked: Box<dyn LockedLog>, mut batch: Batch, settled: Settled) 
     Vec::new()
 }
 
+/// Gives the answers that write nothing, now that what they stand on is committed.
+async fn settle(context: &Context, settled: Settled) {
+    for (waiting, settlement) in settled {
+        let result = match settlement {
+            Settlement::Final(result) => result,
+            Settlement::Unchanged(answer, slices) => match context.log.probe(None, &[], &slices).await {
+                Ok(probe) => Ok(Accepted { answer, position: at_heads(&slices, &probe.heads), replayed: false }),
+                Err(error) => Err(error.into()),
+            },
+        };
+        waiting.answer(result);
+    }
+}
+
+fn at_heads(slices: &[Slice], heads: &[u64]) -> Position {
+    let mut position = Position::default();
+    slices.iter().zip(heads).for_each(|(slice, head)| position.raise(*slice, *head));
+    position
+}
+
 enum Verdict {
     /// There is something to write.
     Decided(Decision),
     /// There is not: a repetition, nothing to do, or a refusal that is final.
-    Settled(Result<Accepted, CommandError>),
+    Settled(Settlement),
 }
 
 async fn judge(
@@ -136,29 +172,19 @@ async fn judge(
     waiting: &Waiting,
     writes: &[StreamId],
 ) -> Result<Verdict, StoreError> {
-    let slices: Vec<Slice> = writes.iter().map(StreamId::slice).collect();
-    let probe = locked.probe(Some(waiting.command.key), &[], &slices).await?;
+    let probe = locked.probe(Some(waiting.command.key), &[], &[]).await?;
     if let Some(stored) = probe.command {
-        return Ok(Verdict::Settled(
-            replay(locked, &stored, waiting.command.request_mac).await?,
-        ));
+        let replayed = replay(locked, &stored, waiting.command.request_mac).await?;
+        return Ok(Verdict::Settled(Settlement::Final(replayed)));
     }
-    let reads = waiting.command.use_case.reads();
+    let use_case = &waiting.command.use_case;
+    let reads = use_case.reads();
     Ok(match context.decide(batch, waiting, writes, &reads, locked).await? {
         Ok(decision) if !decision.events.is_empty() => Verdict::Decided(decision),
         Ok(Decision { answer, .. }) => {
-            let mut position = Position::default();
-            slices
-                .iter()
-                .zip(probe.heads)
-                .for_each(|(slice, head)| position.raise(*slice, head));
-            Verdict::Settled(Ok(Accepted {
-                answer,
-                position,
-                replayed: false,
-            }))
+            Verdict::Settled(Settlement::Unchanged(answer, batch.slices_of(&use_case.home(), writes)))
         }
-        Err(refusal) => Verdict::Settled(Err(refusal.into())),
+        Err(refusal) => Verdict::Settled(Settlement::Final(Err(refusal.into()))),
     })
 }
 
@@ -174,11 +200,7 @@ async fn replay(
     let StoredAnswer { status, body, slices } =
         serde_json::from_str(&stored.answer).map_err(|error| StoreError::corrupt("a stored answer", error))?;
     let heads = locked.probe(None, &[], &slices).await?.heads;
-    let mut position = Position::default();
-    slices
-        .iter()
-        .zip(heads)
-        .for_each(|(slice, head)| position.raise(*slice, head));
+    let position = at_heads(&slices, &heads);
     Ok(Ok(Accepted {
         answer: Answer { status, body },
         position,

@@ -66,7 +66,8 @@ pub struct NewEvent {
     pub stamp: Option<Stamp>,
 }
 
-/// Consecutive new events of one stream; several commands may share it.
+/// Consecutive new events of one stream; several commands may share it. A run without events writes nothing: it only demands
+/// that the stream has not moved, for a decision that was made on it.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The stream.
@@ -167,7 +168,7 @@ pub trait LogReader: Send + Sync {
 /// - **Order.** In a slice, positions are 1, 2, 3 ... without gaps, in commit order: whoever has read up to a position has
 ///   read everything before it. `ts_us` rises strictly. In a stream, sequences are 1, 2, 3 ... without gaps.
 /// - **Units.** A unit commits whole or not at all; units do not depend on each other: a losing one is left out, the others
-///   commit. Runs of one call MUST be of distinct streams.
+///   commit. Runs with events MUST be of distinct streams in one call.
 /// - **Durability.** What `append` or `commit` reports as appended survives the loss of the process and of power.
 /// - **Idempotency.** A `CommandKey` is appended once, ever; a second time the unit is `Repeated` and nothing is written.
 /// - **Concurrency.** A run whose stream has moved past `after` makes its unit a `Conflict`. `lock` waits for whoever holds

@@ -262,7 +262,8 @@ impl Writer {
         for run in group.units().flat_map(|unit| &unit.runs) {
             match self.versions.get(&run.stream) {
                 Some(version) => drop(versions.insert(run.stream, *version)),
-                None if run.after > 0 => missing.push(run.stream),
+                // Of a new stream that is written the unique index tells; of one that is only demanded nothing would.
+                None if run.after > 0 || run.events.is_empty() => missing.push(run.stream),
                 None => {}
             }
         }
