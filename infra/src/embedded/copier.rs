@@ -5,7 +5,8 @@
 //! and the next commit begins it anew at its front.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::metrics::{CHECKPOINT_PAUSE_SECONDS, STATEMENTS};
 
 /// How often the log is looked at.
 const EVERY: Duration = Duration::from_millis(100);
+/// How long to wait after it could not be done.
+const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 /// Rounds of copying before the writer is asked to stand still: each leaves only what came during the one before.
 const ROUNDS: usize = 3;
 /// So few pages left are copied in a moment.
@@ -56,9 +59,9 @@ impl Log {
         }
     }
 
-    fn read(index: &Path) -> io::Result<Self> {
+    fn read(index: &File) -> io::Result<Self> {
         let mut head = [0; INDEX_HEAD];
-        File::open(index)?.read_exact(&mut head)?;
+        index.read_exact_at(&mut head, 0)?;
         Ok(Self::parse(&head))
     }
 
@@ -98,12 +101,23 @@ impl Copier {
         }
     }
 
-    /// Works until `stop`.
-    pub(super) async fn run(self, stop: CancellationToken) {
-        let mut connection = None;
-        while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            if let Err(error) = self.look(&mut connection).await {
-                tracing::warn!("the write-ahead log could not be copied: {error}");
+    /// Works until `stop`. What it returns is to be kept until every connection is closed: the system lets go all locks of a
+    /// process on a file when any of its descriptors is closed, so the index is opened once and outlives them.
+    pub(super) async fn run(self, stop: CancellationToken) -> Option<File> {
+        let (mut connection, mut index, mut failed) = (None, None, false);
+        loop {
+            let pause = if failed { AFTER_A_FAULT } else { EVERY };
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                break;
+            }
+            let looked = self.look(&mut connection, &mut index).await;
+            match &looked {
+                Err(error) if !failed => tracing::warn!("the write-ahead log cannot be copied, it grows: {error}"),
+                Ok(()) if failed => tracing::info!("the write-ahead log is copied again"),
+                Ok(()) | Err(_) => {}
+            }
+            failed = looked.is_err();
+            if failed {
                 connection = None;
             }
         }
@@ -113,10 +127,19 @@ impl Copier {
                 tracing::debug!("the copier did not close: {error}");
             }
         }
+        index
     }
 
-    async fn look(&self, connection: &mut Option<SqliteConnection>) -> Result<(), sqlx::Error> {
-        let mut log = Log::read(&self.index)?;
+    async fn look(
+        &self,
+        connection: &mut Option<SqliteConnection>,
+        index: &mut Option<File>,
+    ) -> Result<(), sqlx::Error> {
+        let index = match index {
+            Some(index) => index,
+            None => index.insert(File::open(&self.index)?),
+        };
+        let mut log = Log::read(index)?;
         let full = log.bytes() >= self.limit_bytes;
         if !full && log.missing() * log.page_bytes < self.copy_bytes {
             return Ok(());
@@ -130,7 +153,7 @@ impl Copier {
             return Ok(());
         }
         for _ in 1..ROUNDS {
-            log = Log::read(&self.index)?;
+            log = Log::read(index)?;
             if log.missing() <= FEW_PAGES {
                 break;
             }

@@ -120,14 +120,13 @@ impl EmbeddedStore {
         tasks.spawn_blocking(move || {
             runtime.block_on(async {
                 let copying = stop.child_token();
-                tokio::join!(
-                    async {
-                        writer.run(stop).await;
-                        copying.cancel();
-                    },
-                    copier.run(copying.clone())
-                );
+                let writing = async {
+                    writer.run(stop).await;
+                    copying.cancel();
+                };
+                let ((), index) = tokio::join!(writing, copier.run(copying.clone()));
                 readers.close().await;
+                drop(index);
                 drop(folder);
             });
         });
