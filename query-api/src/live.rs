@@ -42,6 +42,7 @@ use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_edge::rate::Limiter;
 use cocotalk_edge::scope::RequestId;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use client_frame::Send;
@@ -63,10 +64,12 @@ pub struct Live {
     pub hub: Arc<Hub>,
     /// Carries out what clients ask for over their sockets.
     pub commands: Arc<Commands>,
-    /// Who they are and what a request may hold.
+    /// Who they are, what a request may hold, and how often they may send: the door of commands.
     pub door: Arc<Door>,
     /// How many frames an account may send.
     pub frames: Limiter<UserId>,
+    /// Asks them to come back later.
+    pub stop: CancellationToken,
     /// Owns the sockets' tasks.
     pub tasks: TaskTracker,
     /// Sockets that have not said hello yet.
@@ -139,36 +142,29 @@ impl Live {
     /// Says what a client sends, and answers it with `ack` or `problem`.
     async fn send(&self, identity: Identity, send: Send) -> Answer {
         let key = send.idempotency_key;
-        let order = Order {
-            identity,
-            command_id: key,
-            traceparent: None,
+        let frame = match self.try_send(identity, &send).await {
+            Ok(accepted) => ack_frame(key, &accepted),
+            Err(problem) => problem_frame(Some(key), problem),
         };
-        match message::send(&self.commands, order, send.room_id, &send.message).await {
-            Ok(accepted) => Answer {
-                frame: Some(ack_frame(key, &accepted)),
-                strike: false,
-            },
-            // A refusal is an answer like any other; only what cannot be understood counts against a client.
-            Err(problem) => Answer {
-                frame: Some(problem_frame(Some(key), problem)),
-                strike: false,
-            },
-        }
+        Answer { frames: vec![frame] }
+    }
+
+    /// The same as over HTTP, and counted with it.
+    async fn try_send(&self, identity: Identity, send: &Send) -> Result<Accepted, Problem> {
+        self.door.rate.check(&identity.user_id)?;
+        let order = Order { identity, command_id: send.idempotency_key, traceparent: None };
+        message::send(&self.commands, order, send.room_id, &send.message()?).await
     }
 
     /// Carries out read marks; what is refused is told, one by one.
     async fn mark_read(&self, id: SocketId, identity: Identity, marks: HashMap<RoomId, u64>) -> Answer {
-        let mut refused = None;
+        let mut frames = Vec::new();
         for (room_id, seq) in marks {
             if let Err(problem) = self.mark_one(id, identity, room_id, seq).await {
-                refused = Some(problem_frame(None, problem));
+                frames.push(problem_frame(None, problem));
             }
         }
-        Answer {
-            frame: refused,
-            strike: false,
-        }
+        Answer { frames }
     }
 
     async fn mark_one(&self, id: SocketId, identity: Identity, room_id: RoomId, seq: u64) -> Result<Accepted, Problem> {

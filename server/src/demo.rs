@@ -290,6 +290,7 @@ impl Filling<'_> {
                     by,
                     user_ids,
                     min_members,
+                    max_created: limits.group_create_members,
                     max_members,
                     at,
                 };

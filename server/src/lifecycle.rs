@@ -13,6 +13,9 @@ use tokio_util::task::TaskTracker;
 /// The signal of a file that grew past the process's limit. Handled, so that the write fails instead of the process.
 const SIGXFSZ: i32 = 25;
 
+/// How long the engine may take to end when the stop is forced.
+const ENGINE_ENDS: Duration = Duration::from_secs(5);
+
 /// Who runs and until when.
 #[derive(Clone, Default)]
 pub struct Lifecycle {
@@ -73,6 +76,8 @@ impl Lifecycle {
         };
         self.hard.cancel();
         self.engine_stop.cancel();
-        softly
+        self.engine.close();
+        // What waits for the log is written even then; whoever waits for longer than this has lost the disk.
+        softly && tokio::time::timeout(ENGINE_ENDS, self.engine.wait()).await.is_ok()
     }
 }

@@ -105,8 +105,9 @@ impl Platform {
         let live = Arc::new(Live {
             hub,
             commands: Arc::clone(&commands),
-            door: Arc::clone(&query_door),
+            door: Arc::clone(&command_door),
             frames: Limiter::per_minute(rates.frames_per_minute),
+            stop: lifecycle.soft.clone(),
             tasks: lifecycle.tasks.clone(),
             handshakes: AtomicUsize::new(0),
         });

@@ -189,7 +189,7 @@ async fn the_list_shows_the_newest_activity_first_with_all_that_a_list_needs() {
     let rooms = anna.rooms().await;
     let items = list(&rooms["items"]);
     let order: Vec<_> = items.iter().map(|item| text(&item["room_id"])).collect();
-    assert_eq!(order, [first.as_str(), second.as_str()]);
+    assert_eq!(order, [first.as_str(), second.as_str()], "{rooms}");
     assert_eq!(rooms["total_unread"], 2);
     assert_eq!(rooms["next_cursor"], Value::Null);
 

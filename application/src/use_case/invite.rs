@@ -21,7 +21,9 @@ pub struct Invite {
     pub user_ids: Vec<UserId>,
     /// Fewest members of a new group.
     pub min_members: usize,
-    /// Most members of a group.
+    /// Most members of a group when it is created.
+    pub max_created: usize,
+    /// Most members that a group grows to.
     pub max_members: usize,
     /// When.
     pub at: Instant,
@@ -76,7 +78,7 @@ impl Invite {
 
     fn to_new_group(&self, on: &States<'_>) -> Result<Decision, Refusal> {
         let stream = StreamId::Room(self.new_room_id);
-        let mut invitation = invitation(&self.user_ids, on, self.max_members);
+        let mut invitation = invitation(&self.user_ids, on, self.max_created);
         invitation.min_members = self.min_members;
         invitation
             .user_ids

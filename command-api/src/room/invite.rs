@@ -70,6 +70,7 @@ pub(crate) async fn invite(
         by: caller.user_id(),
         user_ids: body.user_ids.clone(),
         min_members: limits.group_min_members,
+        max_created: limits.group_create_members,
         max_members: limits.group_max_members,
         at: commands.clock.now(),
     };

@@ -214,6 +214,7 @@ pub(crate) fn invite(room_id: RoomId, by: UserId, who: UserId) -> Invite {
         by,
         user_ids: vec![who],
         min_members: 1,
+        max_created: 1_500,
         max_members: 1_000,
         at: at(2),
     }

@@ -1,8 +1,13 @@
 //! What a client may say on a live socket.
 
+use std::borrow::Cow;
+
 use cocotalk_domain::id::{CommandId, RoomId};
+use cocotalk_edge::body::parse;
 use cocotalk_edge::message::PostMessage;
+use cocotalk_edge::problem::{Code, Problem};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// A frame of a client after its hello.
 #[derive(Debug, Deserialize)]
@@ -27,7 +32,8 @@ pub(super) enum ClientFrame {
         /// Which.
         room_id: Option<RoomId>,
     },
-    /// Say something.
+    /// Say something; parsed apart.
+    #[serde(skip)]
     Send(Box<Send>),
 }
 
@@ -35,9 +41,48 @@ pub(super) enum ClientFrame {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Send {
+    #[serde(rename = "op")]
+    _op: SendOp,
     pub(super) room_id: RoomId,
     pub(super) idempotency_key: CommandId,
-    pub(super) message: PostMessage,
+    /// A [`PostMessage`]: what is wrong with it is told as it is over HTTP.
+    message: Box<RawValue>,
+}
+
+/// The word that makes a frame a send.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SendOp {
+    Send,
+}
+
+impl ClientFrame {
+    /// The frame that a text is.
+    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Tagged<'a> {
+            #[serde(borrow)]
+            op: Cow<'a, str>,
+        }
+        let bad = |why: String| Problem::new(Code::BadFrame).detail(why);
+        if !text.trim_start().starts_with('{') {
+            return Err(bad("an object is expected".to_owned()));
+        }
+        let is_send = serde_json::from_str::<Tagged<'_>>(text).is_ok_and(|tagged| tagged.op == "send");
+        let frame = if is_send {
+            serde_json::from_str(text).map(|send| Self::Send(Box::new(send)))
+        } else {
+            serde_json::from_str(text)
+        };
+        frame.map_err(|error| bad(error.to_string()))
+    }
+}
+
+impl Send {
+    /// The message that is to be sent.
+    pub(super) fn message(&self) -> Result<PostMessage, Problem> {
+        parse(self.message.get().as_bytes())
+    }
 }
 
 /// The first frame.

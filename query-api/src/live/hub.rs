@@ -15,7 +15,9 @@ use cocotalk_application::sealing::{Keys, Sealing};
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::limits::READS_SHOWN_MEMBERS;
-use cocotalk_domain::number::Seq;
+use cocotalk_application::row::RoomRow;
+use cocotalk_domain::number::{Cnt, Seq};
+use cocotalk_domain::room::RoomKind;
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
 use cocotalk_domain::stream::Slice;
@@ -23,6 +25,7 @@ use futures_channel::mpsc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::{broadcast, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::rendered::{Rendered, text};
@@ -99,6 +102,8 @@ pub(super) enum JoinError {
     Store(#[from] StoreError),
     #[error("the live feed is behind the read model")]
     Behind,
+    #[error("the server goes away")]
+    Closed,
 }
 
 /// One a process. Sockets join it; one task feeds it.
@@ -161,6 +166,7 @@ impl Hub {
         while let Some(tail) = tails.try_next().await? {
             self.tables().window.prepend(tail);
         }
+        self.tables().window.put_in_order();
         Ok(())
     }
 
@@ -182,6 +188,8 @@ impl Hub {
     async fn follow(&self, mut feed: broadcast::Receiver<Committed>, stop: &CancellationToken) {
         let mut typing = self.ports.ephemeral.subscribe();
         let mut beat = tokio::time::interval(Duration::from_millis(self.settings.heartbeat_ms.max(TURNS) / TURNS));
+        // After a stall one beat is due, not all that were missed: they would look like so many silences.
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut turn = 0;
         loop {
             tokio::select! {
@@ -217,6 +225,9 @@ impl Hub {
         let (outbox, receiver) = mpsc::channel(self.settings.outbox_items);
         let (admission, resumed, since) = {
             let mut tables = self.tables();
+            if tables.is_closed() {
+                return Err(JoinError::Closed);
+            }
             if !tables.window.covers(&read_at) {
                 return Err(JoinError::Behind);
             }
@@ -377,8 +388,9 @@ impl Hub {
         loop {
             let missing: Vec<usize> = {
                 let mut tables = self.tables();
-                let wanted = (0..events.len()).filter(|i| !done.contains(i) && tables.wants(&events[*i]));
-                let missing: Vec<usize> = wanted.collect();
+                let wanted = tables.wanted(events).into_iter().enumerate();
+                let missing: Vec<usize> =
+                    wanted.filter(|(i, wanted)| *wanted && !done.contains(i)).map(|(i, _)| i).collect();
                 if missing.is_empty() {
                     tables.tell(events, &rendered);
                     break;
@@ -403,30 +415,30 @@ impl Hub {
         self.told.send_modify(|told| *told += 1);
     }
 
-    /// The heads of the rooms in which somebody marked what they have read.
+    /// What is to be known of the rooms in which somebody marked what they have read.
     async fn marks(&self, events: &[Arc<RecordedEvent>]) -> Result<Marks, StoreError> {
-        let rooms: HashSet<RoomId> = events
-            .iter()
-            .filter_map(|event| mark_of(event))
-            .map(|mark| mark.room_id)
-            .collect();
-        if rooms.is_empty() {
-            return Ok(Marks::new());
+        let marked: HashSet<RoomId> = events.iter().filter_map(|event| mark_of(event)).map(|mark| mark.room_id).collect();
+        let mut marks = Marks::default();
+        if marked.is_empty() {
+            return Ok(marks);
         }
-        let rooms = self.ports.reads.rooms(&rooms.into_iter().collect::<Vec<_>>()).await?;
-        let head = |(room, row): (RoomId, cocotalk_application::row::RoomRow)| {
-            (room, (row.member_count, row.last.map_or(0, |last| last.cnt.0)))
-        };
-        Ok(rooms.into_iter().map(head).collect())
+        marks.rooms = self.ports.reads.rooms(&marked.into_iter().collect::<Vec<_>>()).await?;
+        for mark in events.iter().filter_map(|event| mark_of(event)) {
+            // Only a direct room can have been left and still be marked.
+            let is_direct = marks.rooms.get(&mark.room_id).is_some_and(|room| room.kind == RoomKind::Direct);
+            if is_direct && let Some(row) = self.ports.reads.user_room(mark.user_id, mark.room_id).await? {
+                marks.first_cnts.insert((mark.user_id, mark.room_id), row.first_cnt());
+            }
+        }
+        Ok(marks)
     }
 
     fn render(&self, event: &RecordedEvent, keys: &Keys, marks: &Marks) -> Option<Rendered> {
         let mut rendered = Rendered::new(event, keys)?;
         if let Some(mark) = mark_of(event) {
-            let (members, last_cnt) = marks.get(&mark.room_id).copied().unwrap_or((u32::MAX, 0));
-            rendered.tells_reads = members <= READS_SHOWN_MEMBERS;
+            rendered.tells_reads = marks.members(mark.room_id) <= READS_SHOWN_MEMBERS;
             if self.tables().has_other_sockets(mark.user_id, event) {
-                rendered.private = Some(text(&unread_changed(event, mark, last_cnt)));
+                rendered.private = Some(text(&unread_changed(event, mark, marks.unread(mark))));
             }
         }
         Some(rendered)
@@ -454,8 +466,25 @@ impl Hub {
     }
 }
 
-/// Members and newest cnt of rooms in which somebody marked what they have read.
-type Marks = HashMap<RoomId, (u32, u64)>;
+/// The rooms in which somebody marked what they have read, and what they may see of the direct ones.
+#[derive(Default)]
+struct Marks {
+    rooms: HashMap<RoomId, RoomRow>,
+    first_cnts: HashMap<(UserId, RoomId), Cnt>,
+}
+
+impl Marks {
+    fn members(&self, room: RoomId) -> u32 {
+        self.rooms.get(&room).map_or(u32::MAX, |room| room.member_count)
+    }
+
+    /// Messages of others after a mark, from the first one on that its owner may see.
+    fn unread(&self, mark: &ReadAdvanced) -> u64 {
+        let last_cnt = self.rooms.get(&mark.room_id).and_then(|room| room.last.as_ref()).map_or(Cnt(0), |last| last.cnt);
+        let first_cnt = self.first_cnts.get(&(mark.user_id, mark.room_id)).copied().unwrap_or_default();
+        last_cnt.0.saturating_sub(mark.read_cnt.max(first_cnt).0)
+    }
+}
 
 const fn mark_of(event: &RecordedEvent) -> Option<&ReadAdvanced> {
     match &event.event {
@@ -483,7 +512,7 @@ fn of_seat(seat: &SeatEvent, rendered: &Rendered, user: UserId) -> Vec<Utf8Bytes
     }
 }
 
-fn unread_changed(event: &RecordedEvent, mark: &ReadAdvanced, last_cnt: u64) -> Frame {
+fn unread_changed(event: &RecordedEvent, mark: &ReadAdvanced, unread_count: u64) -> Frame {
     Frame {
         op: Op::Event,
         r#type: Type::UnreadChanged,
@@ -493,7 +522,7 @@ fn unread_changed(event: &RecordedEvent, mark: &ReadAdvanced, last_cnt: u64) -> 
         at: mark.at,
         data: Data::Unread(Unread {
             read_seq: mark.read_seq,
-            unread_count: last_cnt.saturating_sub(mark.read_cnt.0),
+            unread_count,
         }),
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use cocotalk_application::error::chain;
 use cocotalk_domain::id::{CommandId, RoomId};
 use cocotalk_edge::auth::Identity;
+use cocotalk_edge::body::parse;
 use cocotalk_edge::problem::{Code, Problem};
 use futures_channel::mpsc;
 use futures_util::future::BoxFuture;
@@ -66,14 +67,12 @@ pub(super) async fn serve(mut socket: WebSocket, live: Arc<Live>) {
 async fn hello(socket: &mut WebSocket, live: &Live) -> Result<(Identity, Joined), Close> {
     let _waiting = live.handshake()?;
     let limit = Duration::from_millis(live.hub.settings.hello_timeout_ms);
-    let first = timeout(limit, first_frame(socket))
-        .await
-        .map_err(|_| Close::NoHello)??;
-    let Hello {
-        op: HelloOp::Hello,
-        token,
-        cursor,
-    } = serde_json::from_str(&first).map_err(|_| Close::HelloNotUnderstood)?;
+    let first = tokio::select! {
+        first = timeout(limit, first_frame(socket)) => first.map_err(|_| Close::NoHello)??,
+        () = live.stop.cancelled() => return Err(Close::GoingAway),
+    };
+    let Hello { op: HelloOp::Hello, token, cursor } =
+        parse(first.as_bytes()).map_err(|_| Close::HelloNotUnderstood)?;
     let identity = live.identify(token.as_deref()).map_err(|_| Close::NoValidToken)?;
     if cursor.as_ref().is_some_and(|cursor| cursor.len() > 1_024) {
         return Err(Close::HelloNotUnderstood);
@@ -83,6 +82,7 @@ async fn hello(socket: &mut WebSocket, live: &Live) -> Result<(Identity, Joined)
         match error {
             JoinError::Store(error) => tracing::warn!("a socket was not let in: {}", chain(&error)),
             JoinError::Behind => tracing::warn!("a socket was not let in: the live feed is behind the read model"),
+            JoinError::Closed => return Close::GoingAway,
         }
         Close::Busy
     })?;
@@ -132,10 +132,10 @@ struct Connection {
     marks: Option<Box<Marks>>,
 }
 
-/// What a client's command came to: a frame for it, if there is anything to say, and whether it was at fault.
+/// What a client's commands came to, as far as there is anything to say. A refusal is an answer like any other: only what
+/// cannot be understood counts against a client.
 pub(super) struct Answer {
-    pub(super) frame: Option<Utf8Bytes>,
-    pub(super) strike: bool,
+    pub(super) frames: Vec<Utf8Bytes>,
 }
 
 /// Read marks that wait to be carried out, the highest of each room.
@@ -192,10 +192,11 @@ impl Greeting {
     /// Greets, and serves until the end; what comes back is the closing handshake.
     async fn run(self) -> BoxFuture<'static, ()> {
         let Self { mut connection, frames } = self;
-        let close = match connection.write(vec![Outgoing::Frames(frames.into())]).await {
+        let close = match connection.write_in_parts(&frames).await {
             Ok(()) => connection.serve().await,
             Err(close) => close,
         };
+        drop(frames);
         Box::pin(async move {
             connection.carry_out_marks().await;
             shut(&mut connection.socket, close).await;
@@ -248,6 +249,14 @@ impl Connection {
         }
     }
 
+    /// Writes many frames, each part of them in bounded time: a long replay may take long on a slow line.
+    async fn write_in_parts(&mut self, frames: &[Utf8Bytes]) -> Result<(), Close> {
+        for part in frames.chunks(WRITES_AT_ONCE) {
+            self.write(vec![Outgoing::Frames(part.into())]).await?;
+        }
+        Ok(())
+    }
+
     /// Writes what waits with one flush, in bounded time.
     async fn write(&mut self, all: Vec<Outgoing>) -> Result<(), Close> {
         let limit = Duration::from_millis(self.live.hub.settings.write_timeout_ms);
@@ -297,10 +306,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, answer: Answer) -> Result<(), Close> {
-        if let Some(frame) = answer.frame {
-            self.write(vec![Outgoing::Frame(frame)]).await?;
-        }
-        if answer.strike { self.count_strike() } else { Ok(()) }
+        self.write(vec![Outgoing::Frames(answer.frames.into())]).await
     }
 
     /// Tells the client what was wrong with a frame.
@@ -323,12 +329,9 @@ impl Connection {
         if let Err(problem) = self.live.check_rate(&self.identity) {
             return self.strike(super::key_of(frame), problem).await;
         }
-        let frame = match serde_json::from_str::<ClientFrame>(frame) {
+        let frame = match ClientFrame::parse(frame) {
             Ok(frame) => frame,
-            Err(error) => {
-                let problem = Problem::new(Code::BadFrame).detail(error.to_string());
-                return self.strike(super::key_of(frame), problem).await;
-            }
+            Err(problem) => return self.strike(super::key_of(frame), problem).await,
         };
         match frame {
             ClientFrame::Ping {} => {
@@ -356,12 +359,13 @@ impl Connection {
         }
     }
 
+    /// A room that is not mine, or not yet, is told but held against nobody.
     async fn found(&mut self, is_own_room: bool) -> Result<(), Close> {
         if is_own_room {
-            Ok(())
-        } else {
-            self.strike(None, Problem::new(Code::RoomNotFound)).await
+            return Ok(());
         }
+        let problem = super::problem_frame(None, Problem::new(Code::RoomNotFound));
+        self.write(vec![Outgoing::Frame(problem)]).await
     }
 
     fn gather(&mut self, room_id: RoomId, seq: u64) {

@@ -51,6 +51,8 @@ pub(super) struct Tables {
     next_id: SocketId,
     /// Which socket a command of a moment ago came from.
     origins: LruCache<CommandId, SocketId>,
+    /// Whether everybody was asked to come back later: nobody is let in any more.
+    closed: bool,
 }
 
 impl Tables {
@@ -62,6 +64,7 @@ impl Tables {
             rooms: HashMap::new(),
             next_id: 0,
             origins: LruCache::new(REMEMBERED_ORIGINS),
+            closed: false,
         }
     }
 
@@ -88,7 +91,7 @@ impl Tables {
                     first_seqs.insert(room, joined_seq(&event));
                 }
                 Some(Membership::Left(room, left)) if left == user => drop(first_seqs.remove(&room)),
-                Some(_) | None => {}
+                Some(_) | None => raise_floor(&mut first_seqs, &event, user),
             }
         }
         let rooms_now = first_seqs.keys().copied().collect();
@@ -135,12 +138,25 @@ impl Tables {
             .is_some_and(|seats| seats.iter().any(|seat| seat.socket == id))
     }
 
-    /// Whether anybody here is told of the event.
-    pub(super) fn wants(&self, event: &RecordedEvent) -> bool {
-        let in_room = room_of(event).is_some_and(|room| self.rooms.contains_key(&room));
-        in_room
-            || matches!(membership(event), Some(Membership::Joined(_, users))
-                if users.iter().any(|user| self.users.contains_key(user)))
+    /// Whether nobody is let in any more.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Which of these events somebody here is told of: those of rooms that somebody is in, and from the event on that lets
+    /// somebody in.
+    pub(super) fn wanted(&self, events: &[Arc<RecordedEvent>]) -> Vec<bool> {
+        let mut joined: HashSet<RoomId> = HashSet::new();
+        let wanted = events.iter().map(|event| {
+            let Some(room) = room_of(event) else { return false };
+            if let Some(Membership::Joined(_, users)) = membership(event)
+                && users.iter().any(|user| self.users.contains_key(user))
+            {
+                joined.insert(room);
+            }
+            self.rooms.contains_key(&room) || joined.contains(&room)
+        });
+        wanted.collect()
     }
 
     /// Whether the person has a socket other than the one that an event comes from.
@@ -163,7 +179,7 @@ impl Tables {
     }
 
     /// Takes events in and tells everybody, as one step: whoever joins before it is told of them, whoever joins after it
-    /// has them behind their cursor. `rendered[i]` is there wherever `wants(events[i])`.
+    /// has them behind their cursor. `rendered[i]` is there wherever `wanted(events)[i]`.
     pub(super) fn tell(&mut self, events: &[Arc<RecordedEvent>], rendered: &[Option<Rendered>]) {
         let mut by_room: Vec<(RoomId, Vec<usize>)> = Vec::new();
         let mut index_of: HashMap<RoomId, usize> = HashMap::new();
@@ -308,6 +324,7 @@ impl Tables {
 
     /// Tells every socket to come back later.
     pub(super) fn say_goodbye(&mut self) {
+        self.closed = true;
         self.sockets.send_to_part(&Outgoing::Reconnect, 0, 1);
         self.cut();
     }
@@ -351,6 +368,16 @@ impl Tables {
                 self.rooms.remove(&room);
             }
         }
+    }
+}
+
+/// Leaving a direct room hides what was before.
+fn raise_floor(first_seqs: &mut HashMap<RoomId, Seq>, event: &RecordedEvent, user: UserId) {
+    if let Ok(AnyEvent::Seat(SeatEvent::FloorRaised(e))) = &event.event
+        && e.user_id == user
+        && let Some(first_seq) = first_seqs.get_mut(&e.room_id)
+    {
+        *first_seq = (*first_seq).max(e.floor_seq);
     }
 }
 

@@ -139,6 +139,14 @@ impl Window {
         }
     }
 
+    /// Puts what was prepended slice by slice in the order of time, so that the oldest goes first.
+    pub(super) fn put_in_order(&mut self) {
+        let kept = self.slices.iter().flat_map(|tail| &tail.events);
+        let mut order: Vec<(i64, u64, Slice)> = kept.map(|event| (event.ts_us, event.slice_pos, event.slice)).collect();
+        order.sort_unstable();
+        self.order = order.into_iter().map(|(_, _, slice)| slice).collect();
+    }
+
     /// Lets go what is older than the window.
     pub(super) fn expire(&mut self, now_us: i64) {
         while let Some(slice) = self.order.front() {
