@@ -149,7 +149,10 @@ impl Waiting {
     /// Answers; whoever asked may have gone, and then nobody is told.
     fn answer(self, result: Result<Accepted, CommandError>) {
         for reply in self.again {
-            drop(reply.send(result.clone().map(|accepted| Accepted { replayed: true, ..accepted })));
+            drop(reply.send(result.clone().map(|accepted| Accepted {
+                replayed: true,
+                ..accepted
+            })));
         }
         drop(self.reply.send(result));
     }
@@ -220,8 +223,12 @@ impl LaneBus {
     fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Result<Accepted, CommandError>>, CommandError> {
         let (reply, answer) = oneshot::channel();
         let lane = &self.lanes[command.use_case.home().slice().index()];
-        lane.try_send(Waiting { command, reply, again: Vec::new() })
-            .map_err(|_| CommandError::Busy)?;
+        lane.try_send(Waiting {
+            command,
+            reply,
+            again: Vec::new(),
+        })
+        .map_err(|_| CommandError::Busy)?;
         Ok(answer)
     }
 }

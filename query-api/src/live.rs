@@ -152,7 +152,11 @@ impl Live {
     /// The same as over HTTP, and counted with it.
     async fn try_send(&self, identity: Identity, send: &Send) -> Result<Accepted, Problem> {
         self.door.rate.check(&identity.user_id)?;
-        let order = Order { identity, command_id: send.idempotency_key, traceparent: None };
+        let order = Order {
+            identity,
+            command_id: send.idempotency_key,
+            traceparent: None,
+        };
         message::send(&self.commands, order, send.room_id, &send.message()?).await
     }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use cocotalk_application::command_bus::LaneBus;
+use cocotalk_application::error::{StoreError, chain};
 use cocotalk_application::port::event_log::{EventLog, LogReader};
+use cocotalk_application::port::read_model::ReadModel;
 use cocotalk_application::sealing::Sealing;
 use cocotalk_command_api::{CommandState, DevAccounts};
 use cocotalk_domain::id::UserId;
@@ -152,22 +154,15 @@ impl Platform {
         around(routes, layer.clone())
     }
 
-    /// Asks the log for its heads: what answers that can be read.
+    /// Whether the store reads and writes, and how far each projection is behind.
     pub fn probe(&self) -> Probe {
-        let log = Arc::clone(&self.ports.log);
+        let (log, reads) = (Arc::clone(&self.ports.log), Arc::clone(&self.ports.reads));
         Arc::new(move || {
-            let log = Arc::clone(&log);
+            let (log, reads) = (Arc::clone(&log), Arc::clone(&reads));
             Box::pin(async move {
-                match log.heads().await {
-                    Ok(_) => Readiness {
-                        ready: true,
-                        dependencies: vec![Dependency {
-                            name: "store",
-                            state: "ok".to_owned(),
-                        }],
-                    },
-                    Err(error) => Readiness::waiting("store", cocotalk_application::error::chain(&error)),
-                }
+                look(&*log, &*reads)
+                    .await
+                    .unwrap_or_else(|error| Readiness::waiting("store", chain(&error)))
             })
         })
     }
@@ -189,6 +184,34 @@ impl Platform {
             .unwrap_or_default();
         Ok(&self.people)
     }
+}
+
+async fn look(log: &dyn EventLog, reads: &dyn ReadModel) -> Result<Readiness, StoreError> {
+    let heads = log.heads().await?;
+    let fault = log.fault();
+    let ready = fault.is_none();
+    let mut dependencies = vec![Dependency {
+        name: "store",
+        state: fault.unwrap_or_else(|| "ok".to_owned()),
+    }];
+    for projection in cocotalk_projectors::all() {
+        let checkpoints = reads.checkpoints(projection.name()).await?;
+        let lag: u64 = heads
+            .iter()
+            .zip(checkpoints)
+            .map(|(head, at)| head.saturating_sub(at))
+            .sum();
+        let state = if lag == 0 {
+            "ok".to_owned()
+        } else {
+            format!("{lag} events behind")
+        };
+        dependencies.push(Dependency {
+            name: projection.name(),
+            state,
+        });
+    }
+    Ok(Readiness { ready, dependencies })
 }
 
 /// What can be asked over HTTP, commands and queries together.

@@ -91,7 +91,11 @@ impl Batch {
                 None => parts.push(Part { stream, last_offset }),
             }
         }
-        for stream in writes.iter().chain(reads).filter(|stream| !self.draft_of.contains_key(stream)) {
+        for stream in writes
+            .iter()
+            .chain(reads)
+            .filter(|stream| !self.draft_of.contains_key(stream))
+        {
             run_of(&mut self.drafts[draft].runs, *stream, self.states[stream].version);
         }
         self.drafts[draft].decided.push(Decided { waiting, answer, parts });
@@ -99,7 +103,9 @@ impl Batch {
 
     /// The slices in which a command that writes nothing has its answer: those of the streams that are there.
     pub(super) fn slices_of(&self, home: &StreamId, writes: &[StreamId]) -> Vec<Slice> {
-        let there = writes.iter().filter(|stream| *stream == home || self.states[stream].version > 0);
+        let there = writes
+            .iter()
+            .filter(|stream| *stream == home || self.states[stream].version > 0);
         there.map(StreamId::slice).collect()
     }
 
@@ -121,7 +127,11 @@ impl Batch {
             self.drafts[first].runs.extend(runs);
         }
         let runs = &mut self.drafts[first].runs;
-        let written: HashSet<StreamId> = runs.iter().filter(|run| !run.events.is_empty()).map(|run| run.stream).collect();
+        let written: HashSet<StreamId> = runs
+            .iter()
+            .filter(|run| !run.events.is_empty())
+            .map(|run| run.stream)
+            .collect();
         let mut seen = HashSet::new();
         runs.retain(|run| !run.events.is_empty() || (!written.contains(&run.stream) && seen.insert(run.stream)));
         self.draft_of

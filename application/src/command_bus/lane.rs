@@ -55,7 +55,11 @@ impl Lane {
 
     /// Until nothing waits any more, after `stop` or when the bus is dropped.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let limit = self.context.settings.batch_commands.min(self.context.settings.lane_queue);
+        let limit = self
+            .context
+            .settings
+            .batch_commands
+            .min(self.context.settings.lane_queue);
         let mut incoming = Vec::new();
         loop {
             if self.backlog.is_empty() {
@@ -192,7 +196,12 @@ impl Lane {
         };
         let streams: Vec<StreamId> = writes.iter().chain(reads).copied().collect();
         let slices = batch.slices_of(&waiting.command.use_case.home(), writes);
-        Some(Check { waiting, settled, streams, slices })
+        Some(Check {
+            waiting,
+            settled,
+            streams,
+            slices,
+        })
     }
 
     /// Makes a batch durable and answers it. What lost a race comes back; states of what was not written are gone.
@@ -214,7 +223,11 @@ impl Lane {
                 Err(error) => fail(&mut batch, drafted, error),
             }
         }
-        let versions = batch.states.iter().map(|(stream, loaded)| (*stream, loaded.version)).collect();
+        let versions = batch
+            .states
+            .iter()
+            .map(|(stream, loaded)| (*stream, loaded.version))
+            .collect();
         for (stream, loaded) in batch.states {
             self.keep(stream, loaded);
         }
@@ -261,7 +274,11 @@ impl Lane {
                     continue;
                 }
             };
-            let expected: Option<Vec<u64>> = check.streams.iter().map(|stream| versions.get(stream).copied()).collect();
+            let expected: Option<Vec<u64>> = check
+                .streams
+                .iter()
+                .map(|stream| versions.get(stream).copied())
+                .collect();
             if probe.command.is_some() || Some(probe.versions) != expected {
                 check.streams.iter().for_each(|stream| drop(self.cache.take(stream)));
                 self.second_try(Cause::Stale, vec![check.waiting]).await;

@@ -144,7 +144,11 @@ async fn settle(context: &Context, settled: Settled) {
         let result = match settlement {
             Settlement::Final(result) => result,
             Settlement::Unchanged(answer, slices) => match context.log.probe(None, &[], &slices).await {
-                Ok(probe) => Ok(Accepted { answer, position: at_heads(&slices, &probe.heads), replayed: false }),
+                Ok(probe) => Ok(Accepted {
+                    answer,
+                    position: at_heads(&slices, &probe.heads),
+                    replayed: false,
+                }),
                 Err(error) => Err(error.into()),
             },
         };
@@ -154,7 +158,10 @@ async fn settle(context: &Context, settled: Settled) {
 
 fn at_heads(slices: &[Slice], heads: &[u64]) -> Position {
     let mut position = Position::default();
-    slices.iter().zip(heads).for_each(|(slice, head)| position.raise(*slice, *head));
+    slices
+        .iter()
+        .zip(heads)
+        .for_each(|(slice, head)| position.raise(*slice, *head));
     position
 }
 

@@ -186,6 +186,10 @@ pub trait EventLog: LogReader + 'static {
     async fn read_slice(&self, slice: Slice, after: u64) -> Result<Vec<RecordedEvent>, StoreError>;
     /// The position of every slice's newest event; 0 where there is none.
     async fn heads(&self) -> Result<[u64; SLICES], StoreError>;
+    /// Why writing failed a moment ago, if it did and has not worked since; an adapter that cannot tell says nothing.
+    fn fault(&self) -> Option<String> {
+        None
+    }
     /// The newest snapshot of a stream in this shape.
     async fn snapshot(&self, stream: &StreamId, state_version: u32) -> Result<Option<Snapshot>, StoreError>;
     /// Keeps a snapshot, unless a newer one of its shape is there. May be lost; nothing depends on it.

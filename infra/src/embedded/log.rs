@@ -136,6 +136,10 @@ impl EventLog for EmbeddedStore {
         Ok(self.shared.progress.heads())
     }
 
+    fn fault(&self) -> Option<String> {
+        self.shared.progress.fault()
+    }
+
     async fn snapshot(&self, stream: &StreamId, state_version: u32) -> Result<Option<Snapshot>, StoreError> {
         let values = vec![
             Value::text(stream.aggregate_type()),

@@ -1,6 +1,8 @@
 //! How far everything has come, kept in memory so that asking costs no statement. Moved after each commit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cocotalk_domain::stream::{SLICES, Slice};
 
@@ -21,8 +23,12 @@ impl Positions {
     }
 }
 
-/// The log's heads and the projections' checkpoints. One task moves them.
+/// How long a failed write is told: whoever waits for it to be over before they write again would wait for ever.
+const FAULT_TOLD: Duration = Duration::from_secs(10);
+
+/// The log's heads, the projections' checkpoints, and what went wrong last. One task moves them.
 pub(super) struct Progress {
+    fault: Mutex<Option<(Instant, String)>>,
     heads: Positions,
     projections: Vec<(&'static str, Positions)>,
 }
@@ -36,9 +42,23 @@ impl Progress {
             .into_iter()
             .map(|(name, positions)| (name, Positions::new(positions)));
         Self {
+            fault: Mutex::new(None),
             heads: Positions::new(heads),
             projections: projections.collect(),
         }
+    }
+
+    /// Why the last write failed, if it did, a moment ago.
+    pub(super) fn fault(&self) -> Option<String> {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        fault
+            .as_ref()
+            .filter(|(at, _)| at.elapsed() < FAULT_TOLD)
+            .map(|(_, why)| why.clone())
+    }
+
+    pub(super) fn set_fault(&self, why: Option<String>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = why.map(|why| (Instant::now(), why));
     }
 
     pub(super) fn heads(&self) -> [u64; SLICES] {

@@ -11,11 +11,11 @@ use cocotalk_application::port::event_log::{EventLog, PAGE_EVENTS, RecordedEvent
 use cocotalk_application::port::live::{Committed, Ephemeral, EventFeed, Typing};
 use cocotalk_application::port::read_model::ReadModel;
 use cocotalk_application::position::{Cursor, Position};
+use cocotalk_application::row::RoomRow;
 use cocotalk_application::sealing::{Keys, Sealing};
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::limits::READS_SHOWN_MEMBERS;
-use cocotalk_application::row::RoomRow;
 use cocotalk_domain::number::{Cnt, Seq};
 use cocotalk_domain::room::RoomKind;
 use cocotalk_domain::seat::SeatEvent;
@@ -389,8 +389,10 @@ impl Hub {
             let missing: Vec<usize> = {
                 let mut tables = self.tables();
                 let wanted = tables.wanted(events).into_iter().enumerate();
-                let missing: Vec<usize> =
-                    wanted.filter(|(i, wanted)| *wanted && !done.contains(i)).map(|(i, _)| i).collect();
+                let missing: Vec<usize> = wanted
+                    .filter(|(i, wanted)| *wanted && !done.contains(i))
+                    .map(|(i, _)| i)
+                    .collect();
                 if missing.is_empty() {
                     tables.tell(events, &rendered);
                     break;
@@ -417,7 +419,11 @@ impl Hub {
 
     /// What is to be known of the rooms in which somebody marked what they have read.
     async fn marks(&self, events: &[Arc<RecordedEvent>]) -> Result<Marks, StoreError> {
-        let marked: HashSet<RoomId> = events.iter().filter_map(|event| mark_of(event)).map(|mark| mark.room_id).collect();
+        let marked: HashSet<RoomId> = events
+            .iter()
+            .filter_map(|event| mark_of(event))
+            .map(|mark| mark.room_id)
+            .collect();
         let mut marks = Marks::default();
         if marked.is_empty() {
             return Ok(marks);
@@ -425,7 +431,10 @@ impl Hub {
         marks.rooms = self.ports.reads.rooms(&marked.into_iter().collect::<Vec<_>>()).await?;
         for mark in events.iter().filter_map(|event| mark_of(event)) {
             // Only a direct room can have been left and still be marked.
-            let is_direct = marks.rooms.get(&mark.room_id).is_some_and(|room| room.kind == RoomKind::Direct);
+            let is_direct = marks
+                .rooms
+                .get(&mark.room_id)
+                .is_some_and(|room| room.kind == RoomKind::Direct);
             if is_direct && let Some(row) = self.ports.reads.user_room(mark.user_id, mark.room_id).await? {
                 marks.first_cnts.insert((mark.user_id, mark.room_id), row.first_cnt());
             }
@@ -480,8 +489,16 @@ impl Marks {
 
     /// Messages of others after a mark, from the first one on that its owner may see.
     fn unread(&self, mark: &ReadAdvanced) -> u64 {
-        let last_cnt = self.rooms.get(&mark.room_id).and_then(|room| room.last.as_ref()).map_or(Cnt(0), |last| last.cnt);
-        let first_cnt = self.first_cnts.get(&(mark.user_id, mark.room_id)).copied().unwrap_or_default();
+        let last_cnt = self
+            .rooms
+            .get(&mark.room_id)
+            .and_then(|room| room.last.as_ref())
+            .map_or(Cnt(0), |last| last.cnt);
+        let first_cnt = self
+            .first_cnts
+            .get(&(mark.user_id, mark.room_id))
+            .copied()
+            .unwrap_or_default();
         last_cnt.0.saturating_sub(mark.read_cnt.max(first_cnt).0)
     }
 }

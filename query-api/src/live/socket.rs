@@ -71,8 +71,11 @@ async fn hello(socket: &mut WebSocket, live: &Live) -> Result<(Identity, Joined)
         first = timeout(limit, first_frame(socket)) => first.map_err(|_| Close::NoHello)??,
         () = live.stop.cancelled() => return Err(Close::GoingAway),
     };
-    let Hello { op: HelloOp::Hello, token, cursor } =
-        parse(first.as_bytes()).map_err(|_| Close::HelloNotUnderstood)?;
+    let Hello {
+        op: HelloOp::Hello,
+        token,
+        cursor,
+    } = parse(first.as_bytes()).map_err(|_| Close::HelloNotUnderstood)?;
     let identity = live.identify(token.as_deref()).map_err(|_| Close::NoValidToken)?;
     if cursor.as_ref().is_some_and(|cursor| cursor.len() > 1_024) {
         return Err(Close::HelloNotUnderstood);

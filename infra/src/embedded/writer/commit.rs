@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use cocotalk_application::error::chain;
 use cocotalk_application::port::event_log::{CommandKey, RecordedEvent, UnitOutcome};
 use cocotalk_application::row::RowWrite;
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
@@ -55,11 +56,13 @@ impl Writer {
             Ok(done) => {
                 metrics::histogram!(COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
                 metrics::histogram!(COMMIT_EVENTS).record(done.events.len() as f64);
+                self.progress.set_fault(None);
                 let outcomes = self.remember(done);
                 answer(group, outcomes);
             }
             Err(error) => {
                 self.connection.roll_back().await;
+                self.progress.set_fault(Some(chain(&error)));
                 refuse(group, error);
             }
         }
