@@ -186,7 +186,7 @@ impl Platform {
     }
 }
 
-async fn look(log: &dyn EventLog, reads: &dyn ReadModel) -> Result<Readiness, StoreError> {
+async fn look(log: &dyn EventLog, model: &dyn ReadModel) -> Result<Readiness, StoreError> {
     let heads = log.heads().await?;
     let fault = log.fault();
     let ready = fault.is_none();
@@ -195,7 +195,7 @@ async fn look(log: &dyn EventLog, reads: &dyn ReadModel) -> Result<Readiness, St
         state: fault.unwrap_or_else(|| "ok".to_owned()),
     }];
     for projection in cocotalk_projectors::all() {
-        let checkpoints = reads.checkpoints(projection.name()).await?;
+        let checkpoints = model.checkpoints(projection.name()).await?;
         let lag: u64 = heads
             .iter()
             .zip(checkpoints)
