@@ -36,6 +36,8 @@ async fn every_accepted_command_says_where_it_landed() {
         anna.put(format!("{path}/preferences"), &json!({"pinned": true})),
         boram.put(format!("{path}/read-marker"), &json!({"seq": 2})),
         boram.put(format!("{path}/read-marker"), &json!({"seq": 1})),
+        chulsoo.put(format!("{path}/read-marker"), &json!({"seq": 1})),
+        chulsoo.put(format!("{path}/preferences"), &json!({"pinned": false})),
         dahee.leaving(&room),
     ];
     for call in calls {

@@ -101,12 +101,11 @@ impl Batch {
         self.drafts[draft].decided.push(Decided { waiting, answer, parts });
     }
 
-    /// The slices in which a command that writes nothing has its answer: those of the streams that are there.
+    /// The slices in which a command that writes nothing has its answer: its home's, and those of the streams that are there.
     pub(super) fn slices_of(&self, home: &StreamId, writes: &[StreamId]) -> Vec<Slice> {
-        let there = writes
-            .iter()
-            .filter(|stream| *stream == home || self.states[stream].version > 0);
-        there.map(StreamId::slice).collect()
+        let there = writes.iter().filter(|stream| self.states[*stream].version > 0);
+        let slices: BTreeSet<Slice> = there.chain([home]).map(StreamId::slice).collect();
+        slices.into_iter().collect()
     }
 
     /// The one draft of these streams; where they had several, those become one.

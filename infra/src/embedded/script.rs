@@ -190,6 +190,12 @@ impl WriteConnection {
         }
     }
 
+    /// Lets the connection go after the storage has failed: one that was opened while its file could only be read stays so
+    /// until it is opened again.
+    pub(super) fn discard(&mut self) {
+        self.open = None;
+    }
+
     /// The rows of a query.
     pub(super) async fn fetch(&mut self, text: &str, values: Vec<Value<'_>>) -> Result<Vec<SqliteRow>, sqlx::Error> {
         metrics::counter!(STATEMENTS, "role" => "writer").increment(1);

@@ -62,6 +62,7 @@ impl Writer {
             }
             Err(error) => {
                 self.connection.roll_back().await;
+                self.connection.discard();
                 self.progress.set_fault(Some(chain(&error)));
                 refuse(group, error);
             }
