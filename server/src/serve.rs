@@ -31,7 +31,7 @@ pub struct Bounds {
 /// The largest head of a request, bytes: tokens and cursors fit many times over.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// Serves whatever `app` holds at the moment a connection begins, until `lifecycle.soft`. Requests in flight are finished.
+/// Serves whatever `app` holds at the moment a request comes, until `lifecycle.soft`. Requests in flight are finished.
 pub async fn serve(
     listener: TcpListener,
     app: watch::Receiver<Router>,
@@ -46,13 +46,11 @@ pub async fn serve(
             accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, peer, slot)) = accepted else { continue };
-        let (app, from) = (
-            app.borrow().clone(),
-            Connection {
-                peer,
-                listener: address,
-            },
-        );
+        let from = Connection {
+            peer,
+            listener: address,
+        };
+        let app = app.clone();
         let (soft, hard) = (lifecycle.soft.clone(), lifecycle.hard.clone());
         lifecycle.tasks.spawn(async move {
             connection(stream, (app, from), bounds, soft, hard).await;
@@ -78,7 +76,7 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpSt
 
 async fn connection(
     stream: TcpStream,
-    (app, from): (Router, Connection),
+    (app, from): (watch::Receiver<Router>, Connection),
     bounds: Bounds,
     soft: CancellationToken,
     hard: CancellationToken,
@@ -94,7 +92,8 @@ async fn connection(
         .keep_alive(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from);
-        app.clone().call(request.map(Body::new))
+        let mut app = app.borrow().clone();
+        app.call(request.map(Body::new))
     });
     let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,6 +40,10 @@ impl EmbeddedKeyVault {
         let master = master_key(&folder.file(MASTER_KEY), is_new)?;
         let options = connect::vault(&keys);
         let connection = Mutex::new(Some(connect::open(&keys, &options, &connect::KEYS).await?));
+        if is_new {
+            let own_only = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&keys, own_only).map_err(|error| OpenError::unavailable(&keys, error))?;
+        }
         Ok(Self {
             master,
             options,
