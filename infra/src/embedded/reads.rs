@@ -431,19 +431,28 @@ impl Columns<'_> {
     }
 }
 
-/// Bytes from the upper-case digits that the engine writes.
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let mut bytes = Vec::with_capacity(pairs.len());
-    for [high, low] in pairs {
-        bytes.push(digit(*high)? << 4 | digit(*low)?);
+/// What each byte is worth as one of the upper-case digits that the engine writes; 255 where it is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [255; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
     }
-    rest.is_empty().then_some(bytes)
+    digits
+};
+
+/// Bytes from their digits.
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let mut worst = 0;
+    let byte = |[high, low]: &[u8; 2]| {
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        worst |= high | low;
+        high << 4 | low & 15
+    };
+    let bytes: Vec<u8> = pairs.iter().map(byte).collect();
+    (worst < 16 && rest.is_empty()).then_some(bytes)
 }
 
 #[cfg(test)]
