@@ -54,7 +54,7 @@ use socket::Answer;
 use sockets::SocketId;
 
 /// Bytes that are read from a socket at once. Small: there are many sockets and most are silent.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
+const READ_BUFFER_BYTES: usize = 1024;
 /// Bytes gathered before they are written. Allocated only by sockets that are told a lot.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 
