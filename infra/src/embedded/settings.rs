@@ -13,7 +13,8 @@ use super::error::OpenError;
 pub struct Settings {
     /// The data folder, made if it is not there (`data`, in the working directory).
     pub folder: PathBuf,
-    /// Connections that read (3: SQLite reads on the thread of its connection, and more threads than cores only queue).
+    /// Connections that read (4: SQLite reads on the thread of its connection, and with a few more than there are cores
+    /// nobody waits for one while it hands its answer over).
     pub readers: usize,
     /// Size of a page of a new store, bytes (2,048: a message touches a few rows in many places, so small pages make small
     /// commits, while still smaller ones make deep trees; measured in `docs/PERFORMANCE.md`). An existing store keeps its own.
@@ -43,7 +44,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             folder: PathBuf::from("data"),
-            readers: 3,
+            readers: 4,
             page_bytes: 2_048,
             writer_cache_kib: 8_192,
             reader_cache_kib: 4_096,
