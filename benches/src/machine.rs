@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn the_deepest_mount_wins() {
-        let mounts = "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /tmp rw shared:1 - tmpfs tmpfs rw\n";
-        assert_eq!(file_system(mounts, Path::new("/tmp/x")), "tmpfs");
-        assert_eq!(file_system(mounts, Path::new("/temporary")), "ext4");
+        let mounts = "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /scratch rw shared:1 - tmpfs tmpfs rw\n";
+        assert_eq!(file_system(mounts, Path::new("/scratch/x")), "tmpfs");
+        assert_eq!(file_system(mounts, Path::new("/scratchpad")), "ext4");
         assert_eq!(file_system("", Path::new("/")), "unknown file system");
     }
 

@@ -1,6 +1,8 @@
 //! One server a folder, and clear words where a folder cannot be used.
 
-use cocotalk_application::contract::support::{append, room, stream_events, unit};
+use std::os::unix::fs::MetadataExt as _;
+
+use cocotalk_application::contract::support::{append, eventually, room, stream_events, unit};
 use cocotalk_application::error::chain;
 use cocotalk_infra::embedded::{OpenError, Settings};
 
@@ -155,4 +157,22 @@ async fn a_setting_that_makes_no_sense_is_named() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The system lets go all locks of a process on a file when any of its descriptors is closed. The copier looks into the
+/// index of the log for as long as the store runs, and other processes see by a lock on that index that it does.
+#[tokio::test]
+async fn the_copier_leaves_other_processes_the_sign_that_the_store_is_in_use() {
+    let opened = Opened::fresh(Vec::new()).await;
+    append(&opened.store, unit(room(), 0, 1)).await;
+    let index = opened.home.path().join("cocotalk.db-shm").canonicalize().expect("it is there");
+    let inode = std::fs::metadata(&index).expect("it is there").ino();
+    eventually("the copier looks into the index", async || {
+        let descriptors = std::fs::read_dir("/proc/self/fd").expect("the system tells").flatten();
+        descriptors.filter(|one| std::fs::read_link(one.path()).is_ok_and(|to| to == index)).count() > 1
+    })
+    .await;
+    let locks = std::fs::read_to_string("/proc/locks").expect("the system tells");
+    let held = |line: &str| line.contains("POSIX") && line.contains(&format!(":{inode} "));
+    assert!(locks.lines().any(held), "{locks}");
 }
