@@ -165,11 +165,19 @@ async fn a_setting_that_makes_no_sense_is_named() {
 async fn the_copier_leaves_other_processes_the_sign_that_the_store_is_in_use() {
     let opened = Opened::fresh(Vec::new()).await;
     append(&opened.store, unit(room(), 0, 1)).await;
-    let index = opened.home.path().join("cocotalk.db-shm").canonicalize().expect("it is there");
+    let index = opened
+        .home
+        .path()
+        .join("cocotalk.db-shm")
+        .canonicalize()
+        .expect("it is there");
     let inode = std::fs::metadata(&index).expect("it is there").ino();
     eventually("the copier looks into the index", async || {
         let descriptors = std::fs::read_dir("/proc/self/fd").expect("the system tells").flatten();
-        descriptors.filter(|one| std::fs::read_link(one.path()).is_ok_and(|to| to == index)).count() > 1
+        descriptors
+            .filter(|one| std::fs::read_link(one.path()).is_ok_and(|to| to == index))
+            .count()
+            > 1
     })
     .await;
     let locks = std::fs::read_to_string("/proc/locks").expect("the system tells");
