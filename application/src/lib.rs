@@ -13,6 +13,7 @@
 pub mod command_bus;
 pub mod directory;
 pub mod error;
+pub mod following;
 pub mod metrics;
 pub mod port;
 pub mod position;

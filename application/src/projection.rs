@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cocotalk_domain::id::{RoomId, UserId};
 
 use crate::port::event_log::RecordedEvent;
-use crate::row::RowWrite;
+use crate::row::{RowWrite, Stamped};
 
 /// Why a projection cannot take an event: its aggregate is parked for this projection, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,19 +26,19 @@ pub trait Projection: Send + Sync + 'static {
 
 /// Drops writes that others of the same flush make pointless: of a room's heads only the newest is written, of a person's
 /// read positions in a room only the furthest. The order of what remains is kept.
-pub fn coalesce(writes: Vec<RowWrite>) -> Vec<RowWrite> {
+pub fn coalesce(writes: Vec<Stamped>) -> Vec<Stamped> {
     let mut best: HashMap<Register, (u64, usize)> = HashMap::new();
-    for (index, write) in writes.iter().enumerate() {
-        if let Some((register, rank)) = Register::of(write) {
+    for (index, stamped) in writes.iter().enumerate() {
+        if let Some((register, rank)) = Register::of(&stamped.write) {
             let entry = best.entry(register).or_insert((rank, index));
             *entry = (*entry).max((rank, index));
         }
     }
     let mut index = 0..;
     let mut writes = writes;
-    writes.retain(|write| {
+    writes.retain(|stamped| {
         let index = index.next();
-        Register::of(write).is_none_or(|(register, _)| best.get(&register).map(|(_, kept)| *kept) == index)
+        Register::of(&stamped.write).is_none_or(|(register, _)| best.get(&register).map(|(_, kept)| *kept) == index)
     });
     writes
 }
@@ -88,14 +88,18 @@ mod tests {
 
     use super::*;
 
-    fn read(user: u128, seq: u64) -> RowWrite {
+    fn read(user: u128, seq: u64) -> Stamped {
         let (room_id, user_id) = (RoomId::from_u128(1), UserId::from_u128(user));
-        RowWrite::Read {
+        stamped(RowWrite::Read {
             room_id,
             user_id,
             read_seq: Seq(seq),
             read_cnt: Cnt(seq),
-        }
+        })
+    }
+
+    const fn stamped(write: RowWrite) -> Stamped {
+        Stamped { ts_us: 1, write }
     }
 
     #[test]
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn what_is_no_register_is_kept() {
         let room_id = RoomId::from_u128(1);
-        let closed = RowWrite::RoomClosed { room_id };
+        let closed = stamped(RowWrite::RoomClosed { room_id });
         assert_eq!(
             coalesce(vec![closed.clone(), closed.clone()]),
             vec![closed.clone(), closed]

@@ -395,3 +395,12 @@ pub enum RowWrite {
     /// R11: a profile.
     Profile(ProfileRow),
 }
+
+/// A write with the instant of the event that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamped {
+    /// `ts_us` of the event: in stores that keep the newest cell, the timestamp of every cell but those of read positions.
+    pub ts_us: i64,
+    /// The write.
+    pub write: RowWrite,
+}

@@ -1,6 +1,9 @@
 //! Adapters: the ports of the application on real technology, one module each.
 //!
 //! - `embedded`: everything in one SQLite file, and the keys in another. For a laptop and a small installation.
+//! - `postgres`: the event log, the keys and what is parked, of a cluster.
+//! - `kafka`: the bus of a cluster: what the relay publishes to, and what projectors and live sockets read from.
+//! - `scylla`: the read model of a cluster, in ScyllaDB or Apache Cassandra.
 //! - `memory`: everything in memory, for tests and examples. It keeps every promise but durability.
 //! - `open`: the one place that knows which backend this is.
 //!
@@ -12,10 +15,16 @@
 pub mod clock;
 #[cfg(feature = "embedded")]
 pub mod embedded;
-mod following;
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod encoding;
 pub mod live;
+#[cfg(any(feature = "embedded", feature = "postgres"))]
+mod master_key;
 pub mod memory;
 pub mod metrics;
 #[cfg(feature = "embedded")]
 pub mod open;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+pub mod secret;
 pub mod telemetry;

@@ -23,7 +23,7 @@ use tokio::sync::{OwnedMutexGuard, broadcast};
 use uuid::Uuid;
 
 use crate::clock::now_us;
-use crate::following::Followed;
+use cocotalk_application::following::Followed;
 pub use keys::MemoryKeyVault;
 use tables::Tables;
 
@@ -155,8 +155,8 @@ impl State {
     fn project(&mut self, events: &[Arc<RecordedEvent>]) {
         for followed in &mut self.followed {
             let projected = followed.project(events.iter());
-            for write in projected.writes {
-                self.tables.write(write);
+            for stamped in projected.writes {
+                self.tables.write(stamped.write);
             }
             followed.parked.extend(projected.newly);
             for event in events {

@@ -120,6 +120,61 @@ pub struct RecordedEvent {
     pub metadata: Arc<Metadata>,
 }
 
+/// An event as stores and streams hold it: text and numbers, not understood yet.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredEvent<'a> {
+    /// The type of its stream.
+    pub aggregate_type: &'a str,
+    /// The id of its stream.
+    pub aggregate_id: &'a str,
+    /// Its number in the stream.
+    pub sequence: i64,
+    /// The number of its slice.
+    pub slice: i64,
+    /// Its number in the slice.
+    pub slice_pos: i64,
+    /// Its instant.
+    pub ts_us: i64,
+    /// Its wire name.
+    pub event_type: &'a str,
+    /// Its wire version.
+    pub event_version: &'a str,
+    /// Its payload, JSON.
+    pub payload: &'a str,
+    /// Its metadata, a JSON object of strings.
+    pub metadata: &'a str,
+}
+
+impl StoredEvent<'_> {
+    /// The event. One that this build cannot read is still an event, with the reason in its place.
+    ///
+    /// # Errors
+    /// `Corrupt` where its stream, slice or metadata are none.
+    pub fn recorded(&self) -> Result<RecordedEvent, StoreError> {
+        let damaged = |why: String| StoreError::corrupt("the event log", why);
+        let Self {
+            aggregate_type,
+            aggregate_id,
+            ..
+        } = *self;
+        let stream = StreamId::parse(aggregate_type, aggregate_id)
+            .ok_or_else(|| damaged(format!("{aggregate_type}/{aggregate_id} is no stream of ours")))?;
+        let slice = usize::try_from(self.slice).ok().and_then(Slice::new);
+        let slice = slice.ok_or_else(|| damaged(format!("an event of {stream} has no slice")))?;
+        let metadata: Metadata =
+            serde_json::from_str(self.metadata).map_err(|error| damaged(format!("metadata of {stream}: {error}")))?;
+        Ok(RecordedEvent {
+            stream,
+            sequence: self.sequence as u64,
+            slice,
+            slice_pos: self.slice_pos as u64,
+            ts_us: self.ts_us,
+            event: AnyEvent::decode(aggregate_type, self.event_type, self.event_version, self.payload),
+            metadata: Arc::new(metadata),
+        })
+    }
+}
+
 /// A command that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCommand {

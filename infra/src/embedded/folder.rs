@@ -72,11 +72,6 @@ fn try_writing(path: &Path) -> Result<(), OpenError> {
         .map_err(|error| OpenError::unavailable(path, error))
 }
 
-/// Makes names in a folder durable.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 /// Lets a write past the process's file size limit fail instead of ending the process.
 pub(super) fn survive_file_size_limit() {
     let kind = tokio::signal::unix::SignalKind::from_raw(SIGXFSZ);

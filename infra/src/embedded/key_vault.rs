@@ -1,9 +1,8 @@
 //! The key vault: wrapped keys in a database file of their own, and the master key that wraps them in another file.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,14 +14,14 @@ use cocotalk_domain::id::UserId;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{Arguments as _, ConnectOptions as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
 use super::connect;
 use super::error::{OpenError, of_store};
-use super::folder::{self, Folder, KEYS, MASTER_KEY};
+use super::folder::{Folder, KEYS, MASTER_KEY};
 use super::script::Value;
 use super::texts::{list, list_size};
 use crate::clock::now_us;
+use crate::master_key;
 
 /// The key vault of a data folder.
 pub struct EmbeddedKeyVault {
@@ -163,69 +162,24 @@ fn now_ms() -> i64 {
 /// The master key in this file; made on first use. Without it nobody can read what was ever written, so a vault with keys
 /// but without it is refused instead of given a new one.
 fn master_key(path: &Path, is_new: bool) -> Result<MasterKey, OpenError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let key = parse(text.trim());
-            key.map(MasterKey::new)
-                .ok_or_else(|| OpenError::unreadable(path, "it is not 64 hexadecimal digits"))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_new => {
-            let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-            write(path, &key).map_err(|error| OpenError::unavailable(path, error))?;
-            Ok(MasterKey::new(*key))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::unreadable(
+    let unavailable = |error| OpenError::unavailable(path, error);
+    let found = master_key::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => OpenError::unreadable(path, error),
+        _ => unavailable(error),
+    })?;
+    match found {
+        Some(key) => Ok(key),
+        None if is_new => master_key::make(path).map_err(unavailable),
+        None => Err(OpenError::unreadable(
             path,
             "it is missing, and there are keys that only it opens",
         )),
-        Err(error) => Err(OpenError::unavailable(path, error)),
     }
-}
-
-/// Writes it beside and renames, so that there is never half a key, and makes file and name durable.
-fn write(path: &Path, key: &[u8; 32]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file: File = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    for byte in key {
-        write!(file, "{byte:02x}")?;
-    }
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), folder::sync)
-}
-
-fn parse(text: &str) -> Option<[u8; 32]> {
-    let mut key = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(key)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_master_key_is_read_back() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join(MASTER_KEY);
-        let first = master_key(&path, true).expect("it is made");
-        let again = master_key(&path, false).expect("it is read");
-        assert_eq!(
-            *again.unwrap("a", &first.wrap("a", &[1; 32])).expect("the same key"),
-            [1; 32]
-        );
-    }
 
     #[test]
     fn a_lost_master_key_is_not_replaced() {
@@ -238,8 +192,9 @@ mod tests {
 
     #[test]
     fn half_a_master_key_is_refused() {
-        assert_eq!(parse("00ff"), None);
-        assert_eq!(parse(&"0g".repeat(32)), None);
-        assert_eq!(parse(&"ab".repeat(32)), Some([0xab; 32]));
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(MASTER_KEY);
+        std::fs::write(&path, "00ff").expect("it is written");
+        assert!(matches!(master_key(&path, true), Err(OpenError::Unreadable { .. })));
     }
 }

@@ -12,12 +12,13 @@ use sqlx::Row as _;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::codec::{EncodedUnit, decode, decode_command};
+use super::codec::{decode, decode_command};
 use super::error::{of_store, stopped};
 use super::script::Value;
 use super::store::EmbeddedStore;
 use super::texts;
 use super::writer::{Append, KeepSnapshot, Request, Turn};
+use crate::encoding::EncodedUnit;
 
 impl EmbeddedStore {
     async fn events(&self, text: &str, values: Vec<Value<'_>>) -> Result<Vec<RecordedEvent>, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::script::{Step, Value};
 use super::sql::Sql;
-use crate::following::{Followed, Projected};
+use cocotalk_application::following::{Followed, Projected};
 
 /// Parks the events that a projection made wait.
 pub(super) fn steps<'a>(followed: &Followed, projected: &Projected, now_ms: i64) -> Vec<Step<'a>> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use cocotalk_application::port::event_log::{CommandKey, RecordedEvent, UnitOutcome};
 use cocotalk_domain::stream::{SLICES, StreamId};
 
-use super::codec::{EncodedEvent, EncodedRun, EncodedUnit, push_event};
+use super::codec::push_event;
 use super::script::Step;
 use super::sql::Sql;
+use crate::encoding::{EncodedEvent, EncodedRun, EncodedUnit};
 
 /// The newest event of a slice.
 #[derive(Clone, Copy, Debug, Default)]

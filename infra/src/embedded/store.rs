@@ -24,7 +24,7 @@ use super::settings::Settings;
 use super::staging::SliceHead;
 use super::writer::{Bounds, Request, Writer};
 use super::{connect, texts};
-use crate::following::{Aggregate, Followed};
+use cocotalk_application::following::{Aggregate, Followed};
 
 /// Most projections in one store: one bit each in the statements that move checkpoints.
 const MOST_PROJECTIONS: usize = 16;

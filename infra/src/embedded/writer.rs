@@ -15,12 +15,12 @@ use lru::LruCache;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::codec::EncodedUnit;
 use super::progress::Progress;
 use super::script::WriteConnection;
 use super::staging::SliceHead;
-use crate::following::Followed;
+use crate::encoding::EncodedUnit;
 use crate::metrics::{PARKED, PROJECTION_LAG, QUEUE_DEPTH};
+use cocotalk_application::following::Followed;
 
 /// Streams whose versions are remembered, so that most races are found without asking the file.
 const REMEMBERED_STREAMS: usize = 100_000;

@@ -16,7 +16,7 @@ use super::super::sql::Sql;
 use super::super::texts;
 use super::Writer;
 use super::commit::{checkpoint_steps, count};
-use crate::following::Aggregate;
+use cocotalk_application::following::Aggregate;
 
 /// Events of one chunk at most: commits wait no longer than it takes.
 const CHUNK: i64 = 500;

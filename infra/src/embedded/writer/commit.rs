@@ -9,12 +9,11 @@ use std::sync::Arc;
 
 use cocotalk_application::error::chain;
 use cocotalk_application::port::event_log::{CommandKey, RecordedEvent, UnitOutcome};
-use cocotalk_application::row::RowWrite;
+use cocotalk_application::row::Stamped;
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
 use sqlx::Row as _;
 use tokio::time::Instant;
 
-use super::super::codec::EncodedUnit;
 use super::super::error::{Fault, fault};
 use super::super::parking;
 use super::super::rows::RowSteps;
@@ -24,8 +23,9 @@ use super::super::staging::{Known, SliceHead, Staged};
 use super::super::texts;
 use super::{Append, Group, KeepSnapshot, Writer, refuse};
 use crate::clock::now_us;
-use crate::following::{Aggregate, Projected};
+use crate::encoding::EncodedUnit;
 use crate::metrics::{COMMIT_EVENTS, COMMIT_SECONDS, PARKED, ROWS_WRITTEN};
+use cocotalk_application::following::{Aggregate, Projected};
 
 /// What a transaction did, to be remembered once it is durable.
 struct Done {
@@ -103,7 +103,12 @@ impl Writer {
     /// The whole transaction, and whether it is of a usual shape and so goes in one trip.
     fn script<'a>(&self, group: &'a Group, staged: &Staged<'a>, projected: &'a [Projected]) -> (bool, Vec<Step<'a>>) {
         let count = staged.events.len();
-        let of_rows = RowSteps::of(projected.iter().flat_map(|projected| &projected.writes));
+        let of_rows = RowSteps::of(
+            projected
+                .iter()
+                .flat_map(|projected| &projected.writes)
+                .map(|stamped| &stamped.write),
+        );
         let now_ms = now_us() / 1_000;
         let each = self.followed.iter().zip(projected);
         let parking: Vec<Step<'_>> = each
@@ -189,13 +194,13 @@ impl Writer {
     /// Writes rows under a savepoint. The inner error says that the file does not take them; then none was written.
     async fn try_rows(
         &mut self,
-        writes: &[RowWrite],
+        writes: &[Stamped],
         written: &mut Vec<Written>,
     ) -> Result<Result<(), sqlx::Error>, sqlx::Error> {
         if writes.is_empty() {
             return Ok(Ok(()));
         }
-        let steps = RowSteps::of(writes).into_all();
+        let steps = RowSteps::of(writes.iter().map(|stamped| &stamped.write)).into_all();
         let counted: Vec<Written> = steps.iter().filter_map(Step::written).collect();
         self.connection.run(vec![Step::one(Sql::Savepoint, [])]).await?;
         match self.connection.run(steps).await {

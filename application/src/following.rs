@@ -3,19 +3,23 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cocotalk_application::port::event_log::RecordedEvent;
-use cocotalk_application::projection::{Projection, coalesce};
-use cocotalk_application::row::RowWrite;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::stream::{ClaimId, SLICES, StreamId};
 
+use crate::port::event_log::RecordedEvent;
+use crate::projection::{Projection, coalesce};
+use crate::row::{RowWrite, Stamped};
+
 /// What waits together behind an event that a projection cannot take: all streams with one slice key, so that a room and
 /// the seats in it stay in order among themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Aggregate {
+pub enum Aggregate {
+    /// A room and every seat in it.
     Room(RoomId),
+    /// A person's account.
     Account(UserId),
+    /// A claim.
     Claim(ClaimId),
 }
 
@@ -30,23 +34,24 @@ impl From<StreamId> for Aggregate {
 }
 
 /// A projection with its state in a store.
-pub(crate) struct Followed {
-    pub(crate) projection: Arc<dyn Projection>,
+pub struct Followed {
+    /// The fold.
+    pub projection: Arc<dyn Projection>,
     /// How far it has come in every slice.
-    pub(crate) positions: [u64; SLICES],
+    pub positions: [u64; SLICES],
     /// What waits.
-    pub(crate) parked: HashSet<Aggregate>,
+    pub parked: HashSet<Aggregate>,
 }
 
 /// What a projection makes of some events.
 #[derive(Default)]
-pub(crate) struct Projected {
+pub struct Projected {
     /// Rows, without those that later ones make pointless.
-    pub(crate) writes: Vec<RowWrite>,
+    pub writes: Vec<Stamped>,
     /// Events that wait, with the reason.
-    pub(crate) parked: Vec<(Arc<RecordedEvent>, String)>,
+    pub parked: Vec<(Arc<RecordedEvent>, String)>,
     /// Aggregates that begin to wait.
-    pub(crate) newly: HashSet<Aggregate>,
+    pub newly: HashSet<Aggregate>,
 }
 
 /// Why an event waits that is not itself to blame.
@@ -54,7 +59,7 @@ const BEHIND: &str = "waits behind an earlier event of its aggregate";
 
 impl Followed {
     /// What it makes of events that come right after its positions.
-    pub(crate) fn project<'a>(&self, events: impl Iterator<Item = &'a Arc<RecordedEvent>>) -> Projected {
+    pub fn project<'a>(&self, events: impl Iterator<Item = &'a Arc<RecordedEvent>>) -> Projected {
         let mut projected = Projected::default();
         let mut writes = Vec::new();
         for event in events {
@@ -68,7 +73,7 @@ impl Followed {
     }
 
     /// The rows of one event, or why it has to wait.
-    pub(crate) fn rows(&self, so_far: &Projected, event: &RecordedEvent) -> Result<Vec<RowWrite>, String> {
+    pub fn rows(&self, so_far: &Projected, event: &RecordedEvent) -> Result<Vec<Stamped>, String> {
         let aggregate = Aggregate::from(event.stream);
         if self.parked.contains(&aggregate) || so_far.newly.contains(&aggregate) {
             return Err(BEHIND.to_owned());
@@ -80,13 +85,17 @@ impl Followed {
         for row in &rows {
             check(row).map_err(|error| error.to_string())?;
         }
-        Ok(rows)
+        let stamp = |write| Stamped {
+            ts_us: event.ts_us,
+            write,
+        };
+        Ok(rows.into_iter().map(stamp).collect())
     }
 }
 
 impl Projected {
     /// Makes an event wait, and everything of its aggregate after it.
-    pub(crate) fn park(&mut self, event: &Arc<RecordedEvent>, why: String) {
+    pub fn park(&mut self, event: &Arc<RecordedEvent>, why: String) {
         self.newly.insert(event.stream.into());
         self.parked.push((Arc::clone(event), why));
     }
