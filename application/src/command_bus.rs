@@ -258,7 +258,7 @@ impl CommandBus for LaneBus {
             "command",
             use_case,
             command.id = %command.key.command_id,
-            traceparent = command.metadata.traceparent.as_deref(),
+            trace.id = command.metadata.trace_id().map(tracing::field::display),
         );
         let result = async {
             // A lane that is gone answers nobody: the process is ending.

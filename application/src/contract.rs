@@ -9,14 +9,19 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a broken promise is a panic: these are tests")]
 
+pub mod assignment;
 pub mod event_feed;
 pub mod event_log;
 pub mod idempotency;
 pub mod key_vault;
 pub mod lock;
+pub mod outbox;
+pub mod parking;
 pub mod people;
 pub mod projections;
+pub mod publisher;
 pub mod read_model;
+pub mod row_store;
 pub mod script;
 pub mod stage;
 pub mod stress;
@@ -25,9 +30,14 @@ pub mod support;
 use std::any::Any;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
+use crate::port::assignment::Assignments;
 use crate::port::event_log::EventLog;
 use crate::port::live::EventFeed;
+use crate::port::publisher::Publisher;
 use crate::port::read_model::ReadModel;
+use crate::port::row_store::{RowStore, Tables};
 
 /// A fresh store under test: its ports, all of the same store.
 pub struct Store {
@@ -39,6 +49,36 @@ pub struct Store {
     pub reads: Arc<dyn ReadModel>,
     /// What has to live as long as the store: a folder, a stop token.
     pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Rows under test: their tables need not be fresh, every promise takes rooms and people of its own.
+pub struct RowTables {
+    /// What projections write to.
+    pub rows: Arc<dyn RowStore>,
+    /// What queries see of it.
+    pub reads: Arc<dyn ReadModel>,
+    /// The tables of `rooms`, `reads` and `people`.
+    pub tables: [Tables; 3],
+    /// What has to live as long as the store.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// A fresh bus under test.
+pub struct Bus {
+    /// What a relay publishes to.
+    pub publisher: Arc<dyn Publisher>,
+    /// Lets another process share the slices.
+    pub join: Box<dyn Fn() -> Process + Send + Sync>,
+    /// What has to live as long as the bus.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// A process that shares the slices of a bus.
+pub struct Process {
+    /// Its slices.
+    pub assignments: Arc<dyn Assignments>,
+    /// Stops it.
+    pub stop: CancellationToken,
 }
 
 /// One test for each promise of a port; not for use by itself.
@@ -97,6 +137,15 @@ macro_rules! event_log_contract {
     };
 }
 
+/// What stores promise that write rows in the order in which events arrive, and so never see an older head after a newer one
+/// but where somebody repeats it. The factory is that of [`event_log_contract`].
+#[macro_export]
+macro_rules! arrival_order_contract {
+    ($fresh:expr) => {
+        $crate::contract_tests! { $fresh; read_model::a_head_never_goes_back }
+    };
+}
+
 /// The promises of `ReadModel`. The factory is that of [`event_log_contract`].
 #[macro_export]
 macro_rules! read_model_contract {
@@ -106,7 +155,6 @@ macro_rules! read_model_contract {
             read_model::a_room_is_shown_as_it_was_written,
             read_model::what_is_not_there_is_absent,
             read_model::parts_of_a_room_change_alone,
-            read_model::a_head_never_goes_back,
             read_model::pages_go_both_ways_and_stop_at_the_floor,
             read_model::a_page_crosses_buckets,
             read_model::single_items_are_found,
@@ -126,6 +174,33 @@ macro_rules! read_model_contract {
     };
 }
 
+/// The promises of `RowStore`. The factory is an async function to [`RowTables`](crate::contract::RowTables).
+#[macro_export]
+macro_rules! row_store_contract {
+    ($fresh:expr) => {
+        $crate::row_store_contract! {
+            $fresh;
+            order_and_repetition_change_nothing,
+            a_head_does_not_go_back,
+            read_positions_are_registers,
+            rows_without_their_owner_are_not_shown,
+            a_version_is_not_seen_before_its_rows,
+            checkpoints_only_rise,
+            a_large_call_is_written_whole,
+            large_items_are_written,
+            nothing_is_written_by_an_empty_call,
+        }
+    };
+    ($fresh:expr; $($promise:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                $crate::contract::row_store::$promise($fresh().await).await;
+            }
+        )+
+    };
+}
+
 /// The promises of `EventFeed`. The factory is that of [`event_log_contract`].
 #[macro_export]
 macro_rules! event_feed_contract {
@@ -138,6 +213,62 @@ macro_rules! event_feed_contract {
             event_feed::what_lost_is_not_told,
             event_feed::who_falls_behind_is_told_so,
         }
+    };
+}
+
+/// The promises of `Outbox`. The factory is an async function to a fresh [`Relayed`](crate::contract::outbox::Relayed).
+#[macro_export]
+macro_rules! outbox_contract {
+    ($fresh:expr) => {
+        $crate::outbox_contract! {
+            $fresh;
+            what_was_appended_is_read,
+            only_what_was_asked_for_is_read,
+            a_long_slice_is_read_in_parts,
+            a_large_event_is_read,
+            whoever_follows_sees_no_hole,
+            heads_are_those_of_the_log,
+            progress_never_goes_back,
+            a_group_has_one_leader,
+            a_slice_has_one_leader,
+            a_leader_that_goes_makes_room,
+        }
+    };
+    ($fresh:expr; $($promise:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                $crate::contract::outbox::$promise(async || $fresh().await).await;
+            }
+        )+
+    };
+}
+
+/// The promises of `Parking`. The factory is an async function to a fresh parking, with what has to live as long as it.
+#[macro_export]
+macro_rules! parking_contract {
+    ($fresh:expr) => {
+        $crate::parking_contract! {
+            $fresh;
+            what_is_parked_is_found,
+            parking_again_changes_nothing,
+            whoever_waits_waits_for_somebody,
+            each_projection_waits_for_itself,
+            the_aggregates_of_a_slice_are_found,
+            what_is_removed_is_gone,
+            tries_in_vain_are_counted,
+            a_long_list_comes_in_pages,
+            parking_and_removing_take_turns,
+        }
+    };
+    ($fresh:expr; $($promise:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let (parking, _keep) = $fresh().await;
+                $crate::contract::parking::$promise(parking).await;
+            }
+        )+
     };
 }
 
@@ -160,6 +291,38 @@ macro_rules! key_vault_contract {
             async fn $promise() {
                 let (vault, _keep) = $fresh().await;
                 $crate::contract::key_vault::$promise(vault).await;
+            }
+        )+
+    };
+}
+
+/// The promises of `Publisher` and `Assignments`. The factory is an async function to a fresh [`Bus`](crate::contract::Bus).
+#[macro_export]
+macro_rules! bus_contract {
+    ($fresh:expr) => {
+        $crate::bus_contract! {
+            $fresh;
+            publisher::what_is_published_is_delivered,
+            publisher::a_slice_is_delivered_in_the_order_of_its_calls,
+            publisher::an_empty_slice_has_no_tail,
+            publisher::a_tail_is_where_publishing_has_ended,
+            publisher::what_is_repeated_moves_no_tail,
+            publisher::a_hole_holds_the_tail_back,
+            publisher::nothing_is_published_by_an_empty_call,
+            assignment::every_slice_is_assigned,
+            assignment::processes_share_the_slices,
+            assignment::nothing_is_missed_when_a_process_leaves,
+            assignment::a_slice_is_given_away_after_it_was_dropped,
+            assignment::a_slow_slice_holds_up_nothing_else,
+            assignment::nothing_comes_after_the_stop,
+            assignment::what_is_not_acknowledged_is_behind,
+        }
+    };
+    ($fresh:expr; $($module:ident :: $promise:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                $crate::contract::$module::$promise($fresh().await).await;
             }
         )+
     };

@@ -78,6 +78,11 @@ impl Followed {
         if self.parked.contains(&aggregate) || so_far.newly.contains(&aggregate) {
             return Err(BEHIND.to_owned());
         }
+        self.rows_alone(event)
+    }
+
+    /// The rows of one event, whatever waits, or why it cannot be taken.
+    pub fn rows_alone(&self, event: &RecordedEvent) -> Result<Vec<Stamped>, String> {
         if let Err(error) = &event.event {
             return Err(error.to_string());
         }

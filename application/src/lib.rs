@@ -5,6 +5,7 @@
 //! - `command_bus`: runs use cases: lanes, cached aggregates, units, idempotency, the pessimistic second try.
 //! - `projection` and `row`: from events to rows of the read model, as data that every store can execute.
 //! - `sealing`: what people wrote is sealed at the door and opened at the window.
+//! - `trace`: which trace something belongs to, from a request to all that it causes.
 //!
 //! # How to add a use case
 //! Write `use_case/<verb>.rs` with a struct of what the caller gives, implement [`use_case::UseCase`] for it, and let a
@@ -20,6 +21,7 @@ pub mod position;
 pub mod projection;
 pub mod row;
 pub mod sealing;
+pub mod trace;
 pub mod use_case;
 
 #[cfg(feature = "testkit")]

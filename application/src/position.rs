@@ -77,6 +77,14 @@ impl FromStr for Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub [u64; SLICES]);
 
+impl From<&Cursor> for Position {
+    /// Everything before the cursor.
+    fn from(cursor: &Cursor) -> Self {
+        let begun = Slice::all().zip(cursor.0).filter(|(_, pos)| *pos > 0);
+        Self(begun.collect())
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = Vec::with_capacity(SLICES * 4);
@@ -128,6 +136,17 @@ mod tests {
     fn a_position_is_read_back() {
         let position: Position = "3:17, 5:2,3:9".parse().expect("it is one");
         assert_eq!(position.to_string(), "3:17,5:2");
+    }
+
+    #[test]
+    fn what_is_before_a_cursor_is_reached_by_whoever_has_come_as_far() {
+        let mut heads = [0; SLICES];
+        (heads[3], heads[5]) = (17, 2);
+        let position = Position::from(&Cursor(heads));
+        assert_eq!(position.to_string(), "3:17,5:2");
+        assert!(position.reached_by(&heads));
+        heads[3] = 16;
+        assert!(!position.reached_by(&heads));
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! The edge seals what it parsed right away; query API and live open what they show. Between the two there is only
 //! [`Sealed`]. Keys are kept for a minute in a bounded cache; when one is gone, what it sealed reads as absent.
 
+mod cipher;
+
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use cocotalk_domain::id::UserId;
 use cocotalk_domain::sealed::Sealed;
 use hmac::{Hmac, Mac};
@@ -25,30 +25,12 @@ use crate::port::key_vault::{KeyBytes, KeyVault};
 pub const KEY_TTL: Duration = Duration::from_mins(1);
 /// Keys kept at most; beyond it the least recently used one goes.
 const CACHED_KEYS: usize = 10_000;
-/// Bytes of a nonce: large enough to be random for ever.
-const NONCE_BYTES: usize = 24;
 
 /// HMAC-SHA-256 of `message`.
 pub fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
     let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(message);
     mac.finalize().into_bytes().into()
-}
-
-fn seal_bytes(key: &[u8; 32], aad: &[u8], plain: &[u8]) -> Vec<u8> {
-    let nonce: [u8; NONCE_BYTES] = rand::random();
-    let cipher = XChaCha20Poly1305::new(key.into());
-    let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plain, aad });
-    let mut bytes = nonce.to_vec();
-    bytes.extend(sealed.expect("a text is far shorter than the cipher's limit"));
-    bytes
-}
-
-fn open_bytes(key: &[u8; 32], aad: &[u8], bytes: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
-    XChaCha20Poly1305::new(key.into())
-        .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad })
-        .ok()
 }
 
 /// One person's data key.
@@ -67,7 +49,7 @@ impl DataKey {
 
     /// Seals a text.
     pub fn seal(&self, text: &str) -> Sealed {
-        let bytes = seal_bytes(&self.key, self.subject.0.as_bytes(), text.as_bytes());
+        let bytes = cipher::seal(&self.key, self.subject.0.as_bytes(), text.as_bytes());
         Sealed {
             subject: self.subject,
             bytes,
@@ -76,7 +58,7 @@ impl DataKey {
 
     /// Opens what this key sealed.
     pub fn open(&self, sealed: &Sealed) -> Option<String> {
-        let plain = open_bytes(&self.key, sealed.subject.0.as_bytes(), &sealed.bytes)?;
+        let plain = cipher::open(&self.key, sealed.subject.0.as_bytes(), &sealed.bytes)?;
         String::from_utf8(plain).ok()
     }
 
@@ -97,12 +79,12 @@ impl MasterKey {
 
     /// Wraps a key; `label` says whose it is and must be given again.
     pub fn wrap(&self, label: &str, key: &[u8; 32]) -> Vec<u8> {
-        seal_bytes(&self.0, label.as_bytes(), key)
+        cipher::seal(&self.0, label.as_bytes(), key)
     }
 
     /// The wrapped key, if this master key wrapped it under this label.
     pub fn unwrap(&self, label: &str, wrapped: &[u8]) -> Option<KeyBytes> {
-        let plain = Zeroizing::new(open_bytes(&self.0, label.as_bytes(), wrapped)?);
+        let plain = Zeroizing::new(cipher::open(&self.0, label.as_bytes(), wrapped)?);
         let key: [u8; 32] = plain.as_slice().try_into().ok()?;
         Some(Zeroizing::new(key))
     }

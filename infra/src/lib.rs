@@ -13,10 +13,14 @@
 //! [`open`], and nowhere else.
 
 pub mod clock;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 #[cfg(any(feature = "embedded", feature = "postgres"))]
 mod encoding;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod live;
 #[cfg(any(feature = "embedded", feature = "postgres"))]
 mod master_key;
@@ -26,5 +30,7 @@ pub mod metrics;
 pub mod open;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "scylla")]
+pub mod scylla;
 pub mod secret;
 pub mod telemetry;

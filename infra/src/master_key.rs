@@ -1,12 +1,49 @@
-//! The file of the master key: 64 hexadecimal digits that nobody but their owner can read.
+//! The file of the master key, 64 hexadecimal digits that nobody but their owner can read, and what it wraps in a vault.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use cocotalk_application::error::StoreError;
+use cocotalk_application::port::key_vault::KeyBytes;
 use cocotalk_application::sealing::MasterKey;
+use cocotalk_domain::id::UserId;
 use zeroize::Zeroizing;
+
+/// Keys as a vault keeps them: wrapped, each under the label of what it is for.
+pub(crate) struct Wrapping(MasterKey);
+
+impl Wrapping {
+    /// By this master key.
+    pub(crate) const fn by(master: MasterKey) -> Self {
+        Self(master)
+    }
+
+    /// A new key, wrapped.
+    pub(crate) fn new_key(&self, label: &str) -> Vec<u8> {
+        let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
+        self.0.wrap(label, &key)
+    }
+
+    /// A key that was wrapped.
+    pub(crate) fn open(&self, label: &str, wrapped: &[u8]) -> Result<KeyBytes, StoreError> {
+        let why = "a key was not wrapped by this master key";
+        self.0
+            .unwrap(label, wrapped)
+            .ok_or_else(|| StoreError::corrupt("the key vault", why))
+    }
+}
+
+/// The label of a person's data key.
+pub(crate) fn label_of(user: UserId) -> String {
+    format!("subject/{user}")
+}
+
+/// The label of a secret of the installation.
+pub(crate) fn label_of_secret(name: &str) -> String {
+    format!("secret/{name}")
+}
 
 /// The key in this file, if there is one. `InvalidData` means that it is no key.
 pub(crate) fn read(path: &Path) -> io::Result<Option<MasterKey>> {

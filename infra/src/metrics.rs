@@ -18,9 +18,20 @@ pub const CHECKPOINT_PAUSE_SECONDS: &str = "cocotalk_embedded_checkpoint_pause_s
 pub const PROJECTION_LAG: &str = "cocotalk_projection_lag_events";
 /// Aggregates that wait because a projection could not take one of their events, by `projection`. Alert on it.
 pub const PARKED: &str = "cocotalk_projection_parked_aggregates";
+/// Connections to PostgreSQL that were opened, by `purpose`: `append`, `lock`, `read`.
+pub const POSTGRES_CONNECTIONS_OPENED: &str = "cocotalk_postgres_connections_opened_total";
+/// Seconds that one append to PostgreSQL took, from sending until it was durable.
+pub const POSTGRES_APPEND_SECONDS: &str = "cocotalk_postgres_append_seconds";
+/// Events that went to PostgreSQL together.
+pub const POSTGRES_APPEND_EVENTS: &str = "cocotalk_postgres_append_events";
+/// Units that were sent to PostgreSQL again, alone, because somebody was at the same rows at the same moment.
+pub const POSTGRES_RESENT_UNITS: &str = "cocotalk_postgres_resent_units_total";
+/// Seconds that one call of the read model in a CQL store took, until all of its rows were there.
+pub const CQL_WRITE_SECONDS: &str = "cocotalk_cql_write_seconds";
 
 /// Tells the recorder what the numbers mean.
 pub fn describe() {
+    metrics::describe_histogram!(CQL_WRITE_SECONDS, Unit::Seconds, "One call, until all of its rows were there");
     metrics::describe_counter!(ROWS_WRITTEN, Unit::Count, "Rows written to the read model");
     metrics::describe_counter!(STATEMENTS, Unit::Count, "SQL statements executed");
     metrics::describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "One transaction, until it was durable");
@@ -41,4 +52,8 @@ pub fn describe() {
         Unit::Count,
         "Aggregates that wait behind an event a projection could not take"
     );
+    metrics::describe_counter!(POSTGRES_CONNECTIONS_OPENED, Unit::Count, "Connections that were opened");
+    metrics::describe_histogram!(POSTGRES_APPEND_SECONDS, Unit::Seconds, "One append, until it was durable");
+    metrics::describe_histogram!(POSTGRES_APPEND_EVENTS, Unit::Count, "Events that went together");
+    metrics::describe_counter!(POSTGRES_RESENT_UNITS, Unit::Count, "Units that were sent again, alone");
 }

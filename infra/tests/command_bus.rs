@@ -1,10 +1,13 @@
 //! The command bus over real logs: every promise of `CommandBus`, and of one log shared by two buses.
 //!
-//! Each scenario runs once in memory and once in a file.
+//! Each scenario runs once in memory, once in a file, and, with the feature `postgres`, once on a server.
 #![cfg(feature = "embedded")]
 
 #[path = "command_bus/keys.rs"]
 mod keys;
+#[cfg(feature = "postgres")]
+#[path = "postgres/named.rs"]
+mod named;
 #[path = "command_bus/neighbours.rs"]
 mod neighbours;
 #[path = "command_bus/nodes.rs"]
@@ -59,6 +62,20 @@ async fn in_a_file() -> Ground {
     }
 }
 
+#[cfg(feature = "postgres")]
+async fn on_a_server() -> Ground {
+    use cocotalk_infra::postgres::{Database, PostgresEventLog};
+
+    let named = named::Named::migrated().await;
+    let database = Database::open(&named.settings()).await.expect("the database opens");
+    let stop = CancellationToken::new();
+    let log = PostgresEventLog::new(database, &TaskTracker::new(), stop.clone());
+    Ground {
+        log: Arc::new(log),
+        _keep: Box::new((stop.drop_guard(), named)),
+    }
+}
+
 /// A scenario ends before everybody's patience does.
 async fn in_time(scenario: impl Future<Output = ()>) {
     tokio::time::timeout(PATIENCE, scenario)
@@ -70,6 +87,8 @@ macro_rules! over_every_log {
     ($($(#[$attribute:meta])* $module:ident :: $scenario:ident),+ $(,)?) => {
         over_every_log!(@ memory, in_memory; $($(#[$attribute])* $module::$scenario),+);
         over_every_log!(@ embedded, in_a_file; $($(#[$attribute])* $module::$scenario),+);
+        #[cfg(feature = "postgres")]
+        over_every_log!(@ postgres, on_a_server; $($(#[$attribute])* $module::$scenario),+);
     };
     (@ $name:ident, $fresh:ident; $($(#[$attribute:meta])* $module:ident :: $scenario:ident),+) => {
         mod $name {

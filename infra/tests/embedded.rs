@@ -37,5 +37,6 @@ async fn fresh_vault() -> (Arc<dyn KeyVault>, Opened) {
 
 cocotalk_application::event_log_contract!(fresh);
 cocotalk_application::read_model_contract!(fresh);
+cocotalk_application::arrival_order_contract!(fresh);
 cocotalk_application::event_feed_contract!(fresh);
 cocotalk_application::key_vault_contract!(fresh_vault);

@@ -1,14 +1,28 @@
 -- The event log of a cluster, its keys, and what projections have parked. PostgreSQL 15 or newer.
 
--- Who may do what. A role is of the whole server, so that another database may have made it already.
+-- Who may do what. A role belongs to the whole server: another database, migrated at this very moment, may be making it too.
+-- Whoever migrates may act as either of them.
 DO $$
-DECLARE name text;
+DECLARE name text; again int := 0;
 BEGIN
   FOREACH name IN ARRAY ARRAY['cocotalk_app', 'cocotalk_audit'] LOOP
-    BEGIN
-      EXECUTE format('CREATE ROLE %I NOLOGIN', name);
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-    END;
+    LOOP
+      BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+          EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        END IF;
+        IF NOT pg_has_role(CURRENT_USER, name, 'USAGE') THEN
+          EXECUTE format('GRANT %I TO CURRENT_USER', name);
+        END IF;
+        EXIT;
+      EXCEPTION WHEN duplicate_object OR unique_violation OR internal_error OR undefined_object THEN
+        -- `internal_error` is "tuple concurrently updated". The other one is done when the next look is taken.
+        again := again + 1;
+        IF again > 100 THEN
+          RAISE;
+        END IF;
+      END;
+    END LOOP;
   END LOOP;
 END $$;
 
@@ -16,8 +30,8 @@ END $$;
 CREATE TABLE slice_head (
   slice   smallint PRIMARY KEY,
   pos     bigint NOT NULL DEFAULT 0,
-  last_us bigint NOT NULL DEFAULT 0          -- microseconds since the epoch
-) WITH (fillfactor = 10);
+  last_us bigint NOT NULL DEFAULT 0          -- of its newest event, microseconds since the epoch
+) WITH (fillfactor = 10);                    -- room for new versions of a row beside the old one
 INSERT INTO slice_head (slice) SELECT g FROM generate_series(0, 63) g;
 
 CREATE TABLE events (
@@ -47,13 +61,22 @@ CREATE INDEX        events_subject ON events (subject, sequence) WHERE subject I
 -- Many units in one round trip. A run is consecutive new events of one aggregate, or none: then it only demands that the
 -- aggregate has not moved. A unit is one or more runs that commit whole or not at all; a unit that loses is left out, the
 -- others commit. Called as one autocommit statement, so that the locks never wait for a client.
+--
+-- Units of one call must not meet: of an aggregate that one of them writes there is no other run in the call, and no key
+-- comes twice. Whoever calls sees to that.
+--
+-- Plans are made once per connection and must be good for a log of any size, also when they were made while it was empty:
+-- hence the settings, and hence subqueries with LIMIT where a join could be turned into reading a whole index.
 CREATE FUNCTION append_batch(
   ru int[], rs smallint[], ra text[], ri text[], rf bigint[], rn int[],             -- per run: unit, slice, type, id, first sequence, number of events
   g int[], k int[], et text[], ev text[], p text[], m text[], sb uuid[], h bytea[], -- per event: run (1..), offset in it (0..), ...
   ea uuid[], ec uuid[], er bytea[], ej text[])                                      -- per event: actor, key, fingerprint, answer; null but on a command's first
 RETURNS TABLE (run int, outcome text, first_pos bigint)                             -- ok | conflict | repeated
-LANGUAGE plpgsql AS $$
-DECLARE hd bigint[]; fp bigint[]; fu bigint[]; bad int[]; dup int[]; now_us bigint;
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+DECLARE bad int[]; dup int[]; fp bigint[]; fu bigint[]; now_us bigint;
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'append_batch needs READ COMMITTED: what was committed while it waited for the locks must be seen';
@@ -61,35 +84,31 @@ BEGIN
   -- 1. Lock the slices in one fixed order, held until commit.
   PERFORM 1 FROM slice_head s WHERE s.slice = ANY(rs) ORDER BY s.slice FOR UPDATE;
   -- 2. A new statement sees what was committed meanwhile: the heads of the aggregates, one index probe each, and the commands
-  --    that were carried out before. A run that only demands also loses to a unit before it that writes its aggregate.
-  SELECT array_agg(COALESCE(e.sequence, 0) ORDER BY o) INTO hd
-    FROM unnest(ra, ri) WITH ORDINALITY z(a, b, o)
-    LEFT JOIN LATERAL (SELECT x.sequence FROM events x WHERE x.aggregate_type = z.a AND x.aggregate_id = z.b
-                       ORDER BY x.sequence DESC LIMIT 1) e ON true;
+  --    that were carried out before.
+  SELECT COALESCE(array_agg(DISTINCT z.u), '{}') INTO bad FROM unnest(ru, ra, ri, rf) z(u, a, i, f)
+   WHERE z.f <> 1 + COALESCE((SELECT x.sequence FROM events x WHERE x.aggregate_type = z.a AND x.aggregate_id = z.i
+                              ORDER BY x.sequence DESC LIMIT 1), 0);
   SELECT COALESCE(array_agg(DISTINCT ru[z.g]), '{}') INTO dup FROM unnest(g, ea, ec) z(g, a, c)
-   WHERE z.c IS NOT NULL AND EXISTS (SELECT 1 FROM events w WHERE w.actor = z.a AND w.command_id = z.c);
-  SELECT COALESCE(array_agg(DISTINCT u), '{}') || dup INTO bad FROM unnest(ru, rf, hd) z(u, f, d) WHERE f <> d + 1;
-  IF 0 = ANY(rn) THEN
-    SELECT bad || COALESCE(array_agg(DISTINCT e.u), '{}') INTO bad
-      FROM unnest(ru, ra, ri, rn) e(u, a, i, n) JOIN unnest(ru, ra, ri, rn) w(u, a, i, n) ON w.a = e.a AND w.i = e.i
-     WHERE e.n = 0 AND w.n > 0 AND w.u < e.u AND w.u <> ALL(bad);
-  END IF;
-  -- 3. Only winners advance the heads, so that a conflict leaves no hole.
+   WHERE z.c IS NOT NULL AND (SELECT true FROM events w WHERE w.actor = z.a AND w.command_id = z.c LIMIT 1);
+  bad := bad || dup;
+  -- 3. Only winners advance the heads, so that a conflict leaves no hole. 0 stands for a run that writes nothing.
   now_us := (extract(epoch FROM clock_timestamp()) * 1e6)::bigint;
   WITH r AS (SELECT o, s, CASE WHEN u = ANY(bad) THEN 0 ELSE n END AS n FROM unnest(ru, rs, rn) WITH ORDINALITY z(u, s, n, o)),
-  q AS (SELECT o, s, n, sum(n) OVER (PARTITION BY s ORDER BY o) - n AS off, sum(n) OVER (PARTITION BY s) AS tot FROM r),
-  adv AS (UPDATE slice_head sh SET pos = sh.pos + w.tot, last_us = GREATEST(sh.last_us, now_us) + w.tot
-      FROM (SELECT DISTINCT s, tot FROM q WHERE tot > 0) w WHERE sh.slice = w.s
-      RETURNING sh.slice, sh.pos - w.tot AS bp, sh.last_us - w.tot AS bu)
-  SELECT array_agg(CASE WHEN q.n > 0 THEN bp + off + 1 END ORDER BY o), array_agg(CASE WHEN q.n > 0 THEN bu + off + 1 END ORDER BY o)
+  q AS (SELECT o, s, n, sum(n) OVER (PARTITION BY s ORDER BY o) - n AS off FROM r),
+  t AS (SELECT s, sum(n) AS n FROM r GROUP BY s),
+  adv AS (UPDATE slice_head sh SET pos = sh.pos + t.n, last_us = GREATEST(sh.last_us, now_us) + t.n
+      FROM t WHERE sh.slice = t.s AND t.n > 0
+      RETURNING sh.slice, sh.pos - t.n AS bp, sh.last_us - t.n AS bu)
+  SELECT array_agg(CASE WHEN q.n > 0 THEN bp + off + 1 ELSE 0 END ORDER BY o),
+         array_agg(CASE WHEN q.n > 0 THEN bu + off + 1 ELSE 0 END ORDER BY o)
     INTO fp, fu FROM q LEFT JOIN adv ON adv.slice = q.s;
-  -- 4. One insert for all. A join, because a subscript into an array of texts walks it.
+  -- 4. One insert for all.
   INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, slice, slice_pos, ts_us,
                       subject, actor, command_id, request_mac, answer, content_hash)
-  SELECT w.a, w.i, w.f + u.k, u.et, u.ev, u.p::json, u.m::json, w.s, w.fp + u.k, w.fu + u.k, u.sb, u.ea, u.ec, u.er, u.ej::json, u.h
+  SELECT ra[u.g], ri[u.g], rf[u.g] + u.k, u.et, u.ev, u.p::json, u.m::json, rs[u.g], fp[u.g] + u.k, fu[u.g] + u.k,
+         u.sb, u.ea, u.ec, u.er, u.ej::json, u.h
     FROM unnest(g, k, et, ev, p, m, sb, h, ea, ec, er, ej) u(g, k, et, ev, p, m, sb, h, ea, ec, er, ej)
-    JOIN unnest(ra, ri, rf, rs, fp, fu) WITH ORDINALITY w(a, i, f, s, fp, fu, o) ON w.o = u.g
-   WHERE w.fp IS NOT NULL;
+   WHERE fp[u.g] > 0;
   RETURN QUERY SELECT o::int, CASE WHEN u = ANY(dup) THEN 'repeated' WHEN u = ANY(bad) THEN 'conflict' ELSE 'ok' END, p1
     FROM unnest(ru, fp) WITH ORDINALITY z(u, p1, o);
 END $$;
@@ -117,7 +136,8 @@ CREATE TABLE parked (
   aggregate_type text NOT NULL,
   aggregate_id   text NOT NULL,
   sequence       bigint NOT NULL,
-  waits_with     text NOT NULL,               -- the slice key: what waits together
+  waits_with     text NOT NULL,               -- the aggregate: whatever has the same one waits together
+  is_culprit     boolean NOT NULL,            -- to blame itself, and not only behind one that is
   slice          smallint NOT NULL,
   slice_pos      bigint NOT NULL,
   error          text NOT NULL,
@@ -128,16 +148,16 @@ CREATE TABLE parked (
 );
 CREATE INDEX parked_waiting ON parked (projection, version, slice, waits_with);
 
--- People's data keys, wrapped by the master key; people whose key was destroyed, for ever; secrets of the installation.
+-- People's data keys, wrapped by the master key. A row without a key is a person whose key was destroyed: it stays, so that
+-- no key of theirs is ever made again.
 CREATE TABLE subject_keys (
-  subject     uuid PRIMARY KEY,
-  wrapped_key bytea NOT NULL,
-  created_at  timestamptz NOT NULL DEFAULT now()
-);
-CREATE TABLE destroyed_subjects (
   subject      uuid PRIMARY KEY,
-  destroyed_at timestamptz NOT NULL DEFAULT now()
+  wrapped_key  bytea,
+  created_at   timestamptz NOT NULL DEFAULT now(),
+  destroyed_at timestamptz,
+  CHECK ((wrapped_key IS NULL) = (destroyed_at IS NOT NULL))
 );
+-- Secrets of the installation, wrapped by the master key.
 CREATE TABLE secrets (
   name        text PRIMARY KEY,
   wrapped_key bytea NOT NULL,
@@ -147,16 +167,9 @@ CREATE TABLE secrets (
 -- The application reads and appends events. It never changes or removes one: it has not been given the right.
 GRANT SELECT, INSERT ON events TO cocotalk_app;
 GRANT SELECT, UPDATE ON slice_head TO cocotalk_app;
-GRANT SELECT, INSERT, UPDATE ON snapshots, relay_progress, secrets TO cocotalk_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON parked, subject_keys TO cocotalk_app;
-GRANT SELECT, INSERT ON destroyed_subjects TO cocotalk_app;
+GRANT SELECT, INSERT, UPDATE ON snapshots, relay_progress, subject_keys, secrets TO cocotalk_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON parked TO cocotalk_app;
 -- An auditor reads the log and no key.
 GRANT SELECT ON events, slice_head, relay_progress, parked TO cocotalk_audit;
+-- Both see which migrations were applied.
 GRANT SELECT ON _sqlx_migrations TO cocotalk_app, cocotalk_audit;
--- Whoever migrates may act as the application.
-DO $$
-BEGIN
-  IF NOT pg_has_role(current_user, 'cocotalk_app', 'MEMBER') THEN
-    EXECUTE format('GRANT cocotalk_app, cocotalk_audit TO %I', current_user);
-  END IF;
-END $$;

@@ -7,9 +7,15 @@
 //! Write it as a [`Projection`] in a file of its own, name its tables in `migrations/`, and add it to [`all`]. On the next
 //! start it is caught up from the beginning of the log and then follows.
 
+mod backoff;
+pub mod metrics;
+pub mod parked;
 pub mod people;
 pub mod reads;
+pub mod relay;
 pub mod rooms;
+pub mod runner;
+pub mod slice_reader;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 //! own does it: where nobody waits nothing runs, and a caller who goes away just stops asking.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cocotalk_application::error::StoreError;
@@ -30,7 +31,8 @@ pub enum Projection {
 }
 
 impl Projection {
-    const ALL: [Self; 3] = [Self::Rooms, Self::Reads, Self::People];
+    /// Every projection that queries read.
+    pub(crate) const ALL: [Self; 3] = [Self::Rooms, Self::Reads, Self::People];
 
     /// Its name in the read model.
     const fn name(self) -> &'static str {
@@ -63,8 +65,19 @@ pub struct Checkpoints {
 struct Look {
     name: &'static str,
     known: watch::Sender<[u64; SLICES]>,
-    /// When the read model was asked last. Whoever holds it is the one who asks.
-    asked: Mutex<Option<Instant>>,
+    /// How many looks have begun.
+    begun: AtomicU64,
+    /// The last looks. Whoever asks holds it, and nobody holds it while they wait for anything else.
+    asked: Mutex<Asked>,
+}
+
+/// The last looks at one projection.
+#[derive(Default)]
+struct Asked {
+    /// When the last one began.
+    at: Option<Instant>,
+    /// The number of the last one that was answered.
+    answered: u64,
 }
 
 impl Checkpoints {
@@ -73,23 +86,39 @@ impl Checkpoints {
         let looks = Projection::ALL.map(|projection| Look {
             name: projection.name(),
             known: watch::Sender::new([0; SLICES]),
-            asked: Mutex::new(None),
+            begun: AtomicU64::new(0),
+            asked: Mutex::default(),
         });
         Self { model, looks }
     }
 
     /// Waits until all of `projections` have passed `position`.
     pub async fn reach(&self, position: &Position, projections: &[Projection]) -> Result<(), Behind> {
+        self.reach_within(PATIENCE, position, projections).await
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn reach_within(
+        &self,
+        patience: Duration,
+        position: &Position,
+        projections: &[Projection],
+    ) -> Result<(), Behind> {
         if position.is_empty() {
             return Ok(());
         }
         let reached = projections
             .iter()
             .map(|projection| self.looks[*projection as usize].reach(&*self.model, position));
-        match tokio::time::timeout(PATIENCE, futures_util::future::try_join_all(reached)).await {
+        match tokio::time::timeout(patience, futures_util::future::try_join_all(reached)).await {
             Ok(reached) => Ok(reached.map(drop)?),
             Err(_) => Err(Behind::ReadModel),
         }
+    }
+
+    /// How far a projection has come, asked now or later, never before. Those who ask at the same time ask together.
+    pub(crate) async fn now(&self, projection: Projection) -> Result<[u64; SLICES], StoreError> {
+        self.looks[projection as usize].now(&*self.model).await
     }
 }
 
@@ -98,32 +127,46 @@ impl Look {
         let since = Instant::now();
         let mut known = self.known.subscribe();
         while !position.reached_by(&known.borrow_and_update()) {
+            let due = self.ask_if_due(model, since).await?;
             tokio::select! {
                 // It cannot be closed: its sender is ours.
                 _ = known.changed() => {}
-                mut asked = self.asked.lock() => {
-                    if !position.reached_by(&self.known.borrow()) {
-                        self.ask(model, &mut asked, since).await?;
-                    }
-                }
+                () = tokio::time::sleep_until(due) => {}
             }
         }
         Ok(())
     }
 
-    /// Asks at once if nobody has asked since the caller began to wait, else when the next look is due.
-    async fn ask(&self, model: &dyn ReadModel, asked: &mut Option<Instant>, since: Instant) -> Result<(), StoreError> {
-        if let Some(before) = asked.filter(|before| *before >= since) {
-            tokio::time::sleep_until(before + LOOK_EVERY).await;
+    /// Asks, unless somebody has done so since the caller began to wait and the next look is not due yet. When that is.
+    async fn ask_if_due(&self, model: &dyn ReadModel, since: Instant) -> Result<Instant, StoreError> {
+        let mut asked = self.asked.lock().await;
+        match asked.at.filter(|at| *at >= since).map(|at| at + LOOK_EVERY) {
+            Some(due) if due > Instant::now() => Ok(due),
+            Some(_) | None => Ok(self.ask(model, &mut asked).await? + LOOK_EVERY),
         }
-        *asked = Some(Instant::now());
+    }
+
+    async fn now(&self, model: &dyn ReadModel) -> Result<[u64; SLICES], StoreError> {
+        let before = self.begun.load(Ordering::SeqCst);
+        let mut asked = self.asked.lock().await;
+        if asked.answered <= before {
+            self.ask(model, &mut asked).await?;
+        }
+        Ok(*self.known.borrow())
+    }
+
+    /// Asks. When it was asked.
+    async fn ask(&self, model: &dyn ReadModel, asked: &mut Asked) -> Result<Instant, StoreError> {
+        let (number, at) = (self.begun.fetch_add(1, Ordering::SeqCst) + 1, Instant::now());
+        asked.at = Some(at);
         let checkpoints = model.checkpoints(self.name).await?;
+        asked.answered = number;
         self.known.send_if_modified(|known| {
             let newer = *known != checkpoints;
             *known = checkpoints;
             newer
         });
-        Ok(())
+        Ok(at)
     }
 }
 

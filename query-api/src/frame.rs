@@ -7,6 +7,7 @@
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::position::Position;
 use cocotalk_application::sealing::Keys;
+use cocotalk_application::trace::TraceParent;
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::{Seq, Version};
@@ -14,6 +15,7 @@ use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::room::RoomKind;
 use cocotalk_domain::room::event::{MessageSent, Opened};
 use cocotalk_domain::seat::SeatEvent;
+use cocotalk_domain::seat::event::ReadAdvanced;
 use cocotalk_domain::stream::StreamId;
 use cocotalk_domain::time::Instant;
 use serde::Serialize;
@@ -42,6 +44,10 @@ pub struct Frame {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Instant,
+    /// The W3C trace context that the request brought along that caused it; absent if it brought none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub traceparent: Option<TraceParent>,
     /// The rest, as `type` says.
     pub data: Data,
 }
@@ -309,6 +315,7 @@ impl Told {
         Frame {
             r#type: Type::RoomChanged,
             position: self.whole.position.clone(),
+            traceparent: None,
             data: Data::Nothing(Nothing {}),
             ..self.whole
         }
@@ -343,17 +350,16 @@ pub fn frame_of(event: &RecordedEvent, keys: &Keys) -> Option<Told> {
     }
 }
 
-/// The frame that tells a room how far several members have read; `position` and `at` are those of the newest mark.
-pub fn read_advanced(room_id: RoomId, reads: Vec<MemberRead>, position: String, at: Instant) -> Frame {
-    Frame {
-        op: Op::Event,
-        r#type: Type::ReadAdvanced,
-        room_id: Some(room_id),
-        version: None,
-        position,
-        at,
-        data: Data::Reads(Reads { reads }),
-    }
+/// The frame that tells a room how far several members have read; `newest` is the newest of their marks, made at `at`.
+pub fn read_advanced(newest: &RecordedEvent, room: RoomId, at: Instant, reads: Vec<MemberRead>) -> Frame {
+    Tell::seat(newest, room, at).frame(Type::ReadAdvanced, Data::Reads(Reads { reads }))
+}
+
+/// The frame that tells a person's other sessions how far they have read, and what is left.
+pub fn unread_changed(event: &RecordedEvent, mark: &ReadAdvanced, unread_count: u64) -> Frame {
+    let read_seq = mark.read_seq;
+    let data = Data::Unread(Unread { read_seq, unread_count });
+    Tell::seat(event, mark.room_id, mark.at).frame(Type::UnreadChanged, data)
 }
 
 fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, keys: &Keys) -> Told {
@@ -490,17 +496,22 @@ impl<'a> Tell<'a> {
     /// A frame about nothing in the timeline.
     fn as_is(&self, r#type: Type, data: Data) -> Told {
         Told {
-            whole: Frame {
-                op: Op::Event,
-                r#type,
-                room_id: Some(self.room),
-                version: self.version,
-                position: Position::at(self.event.slice, self.event.slice_pos).to_string(),
-                at: self.at,
-                data,
-            },
+            whole: self.frame(r#type, data),
             item_seq: None,
             answered_seq: None,
+        }
+    }
+
+    fn frame(&self, r#type: Type, data: Data) -> Frame {
+        Frame {
+            op: Op::Event,
+            r#type,
+            room_id: Some(self.room),
+            version: self.version,
+            position: Position::at(self.event.slice, self.event.slice_pos).to_string(),
+            at: self.at,
+            traceparent: self.event.metadata.trace_parent(),
+            data,
         }
     }
 }
@@ -669,7 +680,31 @@ mod tests {
             read_seq: Seq(1),
         }];
         let whole = one.whole();
-        assert_eq!(read_advanced(room, reads, whole.position.clone(), whole.at), *whole);
+        let newest = world.events(StreamId::Seat(room, jun)).pop().unwrap();
+        assert_eq!(read_advanced(&newest, room, whole.at, reads), *whole);
+    }
+
+    #[tokio::test]
+    async fn the_trace_that_a_request_brought_along_is_shown_to_whom_the_frame_is_for() {
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let world = Arc::new(World::default());
+        let [mina, jun, _] = world.three();
+        let room = world.direct(mina, jun);
+        world.say(room, mina, "하나");
+        let untraced = last(&world, StreamId::Room(room)).await;
+        assert_eq!(json_of(untraced.whole()).get("traceparent"), None);
+        world.trace(trace);
+        world.say(room, mina, "둘");
+        let told = last(&world, StreamId::Room(room)).await;
+        assert_eq!(json_of(told.whole())["traceparent"], trace);
+        assert_eq!(json_of(&told.render(Sight::Version)).get("traceparent"), None);
+        world.read(room, jun, 2);
+        let read = last(&world, StreamId::Seat(room, jun)).await;
+        assert_eq!(json_of(read.whole())["traceparent"], trace);
+        world.trace("00-nonsense");
+        world.say(room, mina, "셋");
+        let told = last(&world, StreamId::Room(room)).await;
+        assert_eq!(json_of(told.whole()).get("traceparent"), None);
     }
 
     #[tokio::test]

@@ -30,6 +30,8 @@ pub mod words;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use axum::Router;
 use axum::routing::get;

@@ -1,7 +1,8 @@
 //! `GET /v1/live`: what happens, as it happens.
 //!
 //! - `hub`: takes committed events in order and tells the sockets they are for; `tables` is the part behind its lock.
-//! - `window`: the newest events, for those who were away for a moment.
+//! - `window`: the newest events, for those who were away for a moment; `facts` is what they say of their rooms.
+//! - `marks`: what is told of read marks, with numbers of their own place in the log.
 //! - `rendered`: an event as text, encoded once for a whole room.
 //! - `socket`: one connection; `close` is why it ends, `client_frame` what it may say.
 //!
@@ -10,13 +11,17 @@
 
 mod client_frame;
 mod close;
+mod facts;
 mod hub;
+mod marks;
 mod metrics;
 mod rendered;
 mod settings;
 mod socket;
 mod sockets;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::HashMap;
@@ -155,7 +160,7 @@ impl Live {
         let order = Order {
             identity,
             command_id: send.idempotency_key,
-            traceparent: None,
+            traceparent: send.trace_parent(),
         };
         message::send(&self.commands, order, send.room_id, &send.message()?).await
     }

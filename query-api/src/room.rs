@@ -118,7 +118,23 @@ impl<'a> Rows<'a> {
 
     fn unread_count(&self) -> u64 {
         let last_cnt = self.room.last.as_ref().map_or(Cnt(0), |last| last.cnt);
-        unread_count(last_cnt, self.seat, self.read)
+        unread_count(last_cnt, self.seat, self.read().as_ref())
+    }
+
+    /// How far this person has read. Their own message moves their position, and it may be the room's head before it is
+    /// among the positions: those are another projection.
+    fn read(&self) -> Option<UserReadRow> {
+        let own = |last: &&LastItem| last.kind.is_message() && last.author_id == self.seat.user_id;
+        let own = self.room.last.as_ref().filter(own).map(|last| UserReadRow {
+            room_id: self.room.room_id,
+            read_seq: last.seq,
+            read_cnt: last.cnt,
+        });
+        self.read
+            .copied()
+            .into_iter()
+            .chain(own)
+            .max_by_key(|read| read.read_seq)
     }
 
     /// The people whose names are shown.
@@ -137,7 +153,7 @@ impl<'a> Rows<'a> {
 
     /// The room as it is shown at `now`.
     fn shown(&self, names: &Names, keys: &Keys, now: Instant) -> Room {
-        let Self { room, seat, read } = *self;
+        let Self { room, seat, .. } = *self;
         let person = |user_id| Person {
             user_id,
             display_name: names.of(user_id),
@@ -152,7 +168,7 @@ impl<'a> Rows<'a> {
             last_item: self.last_item().map(|last| last_item(last, keys)),
             unread_count: self.unread_count(),
             last_seq: room.last.as_ref().map_or(Seq(0), |last| last.seq),
-            read_seq: position(room.kind, seat.joined_seq, read.map(|read| read.read_seq)),
+            read_seq: position(room.kind, seat.joined_seq, self.read().map(|read| read.read_seq)),
             muted_until: seat.muted_until.filter(|until| *until > now),
             pinned: seat.pinned_at.is_some(),
             alias: seat.alias.as_ref().and_then(|alias| keys.open(alias)),

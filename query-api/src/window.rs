@@ -134,6 +134,14 @@ mod tests {
             }
         }
 
+        /// A place in a room may be newer than its head.
+        #[test]
+        fn of_nothing_visible_there_is_no_page(place in place(), limit in 1_u64..12, last in 0_u64..40, beyond in 1_u64..9) {
+            let window = Window::new(place, limit, &(last + beyond..=last));
+            prop_assert_eq!(window.page(), None);
+            prop_assert!(!window.has_before && !window.has_after);
+        }
+
         #[test]
         fn around_has_its_item_if_that_may_be_seen(seq in 1_u64..40, limit in 1_u64..12, last in 1_u64..40) {
             let window = Window::new(Place::Around(Seq(seq)), limit, &(1..=last));

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_infra::telemetry::Metrics;
 use serde::Serialize;
 use tokio::sync::watch;
+
+use crate::workers::Pause;
 
 /// Whether the process can do its work, and what it waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,21 +51,41 @@ pub type Probe = Arc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness
 #[derive(Clone)]
 struct AdminState {
     metrics: Metrics,
+    pause: Option<Pause>,
     public: EdgeLayer,
     readiness: watch::Receiver<Probe>,
 }
 
-/// `/livez`, `/readyz`, `/metrics`. `public` is the layer of the public port, which counts what is in flight.
-pub fn router(metrics: Metrics, public: EdgeLayer, readiness: watch::Receiver<Probe>) -> Router {
-    Router::new()
+/// `/livez`, `/readyz`, `/metrics`, and where there are projectors `/projectors/pause` and `/projectors/resume`. `public` is
+/// the layer of the public port, which counts what is in flight.
+pub fn router(
+    metrics: Metrics,
+    public: EdgeLayer,
+    readiness: watch::Receiver<Probe>,
+    pause: Option<Pause>,
+) -> Router {
+    let mut routes = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(render))
-        .with_state(AdminState {
-            metrics,
-            public,
-            readiness,
-        })
+        .route("/metrics", get(render));
+    if pause.is_some() {
+        routes = routes
+            .route("/projectors/pause", post(async |state| set_paused(state, true)))
+            .route("/projectors/resume", post(async |state| set_paused(state, false)));
+    }
+    routes.with_state(AdminState {
+        metrics,
+        pause,
+        public,
+        readiness,
+    })
+}
+
+fn set_paused(State(state): State<AdminState>, paused: bool) -> StatusCode {
+    if let Some(pause) = state.pause {
+        pause.set(paused);
+    }
+    StatusCode::NO_CONTENT
 }
 
 async fn readyz(State(state): State<AdminState>) -> Response {

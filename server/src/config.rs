@@ -14,7 +14,8 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{Cli, Common};
+use crate::cli::{Common, Listening};
+use crate::role::Role;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,20 +117,28 @@ impl Config {
     }
 
     /// The configuration to serve with: the flags of the command line win.
-    pub fn for_serving(cli: &Cli) -> Result<Self, ConfigError> {
-        let mut config = Self::load(&cli.common)?;
-        config.listen = cli.listen.unwrap_or(config.listen);
-        config.admin_listen = cli.admin_listen.unwrap_or(config.admin_listen);
-        config.validate()?;
+    pub fn for_serving(role: Role, common: &Common, listening: Listening) -> Result<Self, ConfigError> {
+        let mut config = Self::load(common)?;
+        config.listen = listening.listen.unwrap_or(config.listen);
+        config.admin_listen = listening.admin_listen.unwrap_or(config.admin_listen);
+        config.validate_for(role)?;
         Ok(config)
+    }
+
+    /// What makes no sense, for a process of this role.
+    pub fn validate_for(&self, role: Role) -> Result<(), ConfigError> {
+        self.validate()?;
+        if role != Role::All && !self.backend.is_shared() {
+            let why = format!("{} works on a backend that processes share: set backend.kind to cluster", role.name());
+            return Err(ConfigError::Wrong(vec![why]));
+        }
+        Ok(())
     }
 
     /// What makes no sense, all of it at once.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut wrong = self.http.problems();
-        if let Err(error) = self.backend.embedded.validate() {
-            wrong.push(error.to_string());
-        }
+        wrong.extend(self.backend.problems());
         if self.live.heartbeat_ms == 0 || self.live.hello_timeout_ms == 0 || self.live.write_timeout_ms == 0 {
             wrong.push("live: a time of 0 leaves nobody a chance".to_owned());
         }

@@ -1,4 +1,4 @@
-//! The platform on its ports: sealing, bus, hub, and the routers of both doors as one.
+//! The platform on its ports: what a role serves, put together.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,9 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use cocotalk_application::command_bus::LaneBus;
-use cocotalk_application::error::{StoreError, chain};
 use cocotalk_application::port::event_log::{EventLog, LogReader};
-use cocotalk_application::port::read_model::ReadModel;
 use cocotalk_application::sealing::Sealing;
 use cocotalk_command_api::{CommandState, DevAccounts};
 use cocotalk_domain::id::UserId;
@@ -19,47 +17,48 @@ use cocotalk_edge::command::Commands;
 use cocotalk_edge::door::Door;
 use cocotalk_edge::layers::{EdgeLayer, around};
 use cocotalk_edge::rate::Limiter;
-use cocotalk_infra::open::Ports;
+use cocotalk_infra::open::{LogPorts, Ports, ViewPorts};
 use cocotalk_query_api::QueryState;
 use cocotalk_query_api::live::{Hub, HubPorts, Live};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::admin::{Dependency, Probe, Readiness};
 use crate::assets;
 use crate::config::Config;
 use crate::demo::{self, DemoPerson};
 use crate::lifecycle::Lifecycle;
+use crate::role::Role;
 
-/// Everything that serves, put together.
+/// Everything of a process that serves clients, put together.
 pub struct Platform {
-    ports: Ports,
-    commands: CommandState,
-    queries: QueryState,
-    live: Arc<Live>,
-    pepper: [u8; 32],
+    shared: Shared,
+    /// Where commands are taken.
+    commands: Option<CommandState>,
+    /// Where queries are answered, and the live sockets.
+    queries: Option<(QueryState, Arc<Live>)>,
     people: Vec<DemoPerson>,
 }
 
-impl Platform {
-    /// Puts it together and starts what runs by itself.
-    pub async fn start(
-        config: &Config,
-        listener: SocketAddr,
-        ports: Ports,
-        lifecycle: &Lifecycle,
-    ) -> anyhow::Result<Self> {
-        cocotalk_application::metrics::describe();
-        cocotalk_edge::metrics::describe();
-        cocotalk_infra::metrics::describe();
-        let sealing = Arc::new(Sealing::new(Arc::clone(&ports.keys)));
+/// What both sides of the API stand on: sockets take commands too, so that the query side has a bus as well.
+struct Shared {
+    log: LogPorts,
+    commands: Arc<Commands>,
+    command_door: Arc<Door>,
+    query_door: Arc<Door>,
+    tokens: Arc<Tokens>,
+    pepper: [u8; 32],
+}
+
+impl Shared {
+    async fn start(config: &Config, ports: &Ports, log: LogPorts, lifecycle: &Lifecycle) -> anyhow::Result<Self> {
+        let sealing = Arc::new(Sealing::new(Arc::clone(&log.keys)));
         let limits = Arc::new(config.limits.limits.clone());
-        let token_secret = ports
+        let token_secret = log
             .keys
             .secret("access-tokens")
             .await
             .context("no key of access tokens")?;
-        let pepper = ports.keys.secret("claims").await.context("no secret of claims")?;
+        let pepper = log.keys.secret("claims").await.context("no secret of claims")?;
         let tokens = Arc::new(Tokens::new(
             *token_secret,
             Duration::from_secs(config.auth.dev_token_ttl_s),
@@ -79,24 +78,65 @@ impl Platform {
             door(Limiter::per_minute(rates.queries_per_minute)),
         );
         let bus = LaneBus::start(
-            Arc::clone(&ports.log),
+            Arc::clone(&log.log),
             config.bus.clone(),
             &lifecycle.engine,
             &lifecycle.engine_stop,
         );
         let commands = Arc::new(Commands {
             bus: Arc::new(bus),
-            sealing: Arc::clone(&sealing),
+            sealing,
             clock: Arc::clone(&ports.clock),
-            limits: Arc::clone(&limits),
+            limits,
         });
+        Ok(Self {
+            log,
+            commands,
+            command_door,
+            query_door,
+            tokens,
+            pepper: *pepper,
+        })
+    }
+
+    fn commands(&self, listener: SocketAddr) -> CommandState {
+        let log: Arc<dyn LogReader> = Arc::<dyn EventLog>::clone(&self.log.log);
+        let dev_accounts = listener.ip().is_loopback().then(|| {
+            Arc::new(DevAccounts {
+                pepper: self.pepper,
+                tokens: Arc::clone(&self.tokens),
+                log,
+            })
+        });
+        CommandState {
+            door: Arc::clone(&self.command_door),
+            commands: Arc::clone(&self.commands),
+            dev_accounts,
+        }
+    }
+
+    async fn queries(
+        &self,
+        config: &Config,
+        views: &ViewPorts,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<(QueryState, Arc<Live>)> {
+        let rates = config.limits.rate;
+        let queries = QueryState::new(
+            Arc::clone(&self.query_door),
+            Arc::clone(&views.reads),
+            Arc::clone(&self.log.log),
+            Arc::clone(&self.commands.sealing),
+            rates,
+        );
         let hub_ports = HubPorts {
-            log: Arc::clone(&ports.log),
-            feed: Arc::clone(&ports.feed),
-            ephemeral: Arc::clone(&ports.ephemeral),
-            reads: Arc::clone(&ports.reads),
-            sealing: Arc::clone(&sealing),
-            clock: Arc::clone(&ports.clock),
+            log: Arc::clone(&self.log.log),
+            feed: Arc::clone(&views.feed),
+            ephemeral: Arc::clone(&views.ephemeral),
+            reads: Arc::clone(&views.reads),
+            checkpoints: Arc::clone(&queries.checkpoints),
+            sealing: Arc::clone(&self.commands.sealing),
+            clock: Arc::clone(&self.commands.clock),
         };
         let (hub, feed) = Hub::open(hub_ports, config.live.clone())
             .await
@@ -106,76 +146,69 @@ impl Platform {
             .spawn(Arc::clone(&hub).run(feed, lifecycle.soft.clone()));
         let live = Arc::new(Live {
             hub,
-            commands: Arc::clone(&commands),
-            door: Arc::clone(&command_door),
+            commands: Arc::clone(&self.commands),
+            door: Arc::clone(&self.command_door),
             frames: Limiter::per_minute(rates.frames_per_minute),
             stop: lifecycle.soft.clone(),
             tasks: lifecycle.tasks.clone(),
             handshakes: AtomicUsize::new(0),
         });
-        let log_reader: Arc<dyn LogReader> = Arc::<dyn EventLog>::clone(&ports.log);
-        let dev_accounts = listener.ip().is_loopback().then(|| {
-            Arc::new(DevAccounts {
-                pepper: *pepper,
-                tokens,
-                log: log_reader,
-            })
-        });
-        let queries = QueryState::new(
-            query_door,
-            Arc::clone(&ports.reads),
-            Arc::clone(&ports.log),
-            sealing,
-            rates,
-        );
+        Ok((queries, live))
+    }
+}
+
+impl Platform {
+    /// Puts together what a role serves, and starts what runs by itself. `log` and the views are those of `ports`.
+    pub async fn start(
+        config: &Config,
+        role: Role,
+        listener: SocketAddr,
+        ports: &Ports,
+        log: LogPorts,
+        lifecycle: &Lifecycle,
+    ) -> anyhow::Result<Self> {
+        cocotalk_application::metrics::describe();
+        cocotalk_edge::metrics::describe();
+        let shared = Shared::start(config, ports, log, lifecycle).await?;
+        let commands = role.takes_commands().then(|| shared.commands(listener));
+        let queries = match &ports.views {
+            Some(views) => Some(shared.queries(config, views, lifecycle).await?),
+            None => None,
+        };
         Ok(Self {
-            commands: CommandState {
-                door: command_door,
-                commands,
-                dev_accounts,
-            },
+            shared,
+            commands,
             queries,
-            live,
-            ports,
-            pepper: *pepper,
             people: Vec::new(),
         })
     }
 
     /// Everything that is served to clients.
     pub fn router(&self, layer: &EdgeLayer) -> Router {
-        let routes = Router::new()
-            .merge(cocotalk_command_api::router(self.commands.clone()))
-            .merge(cocotalk_query_api::router(self.queries.clone()))
-            .merge(cocotalk_query_api::live::router(Arc::clone(&self.live)))
-            .merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi()))
-            .merge(assets::router())
-            .merge(demo::router(Arc::clone(&self.commands.door), &self.people));
+        let mut routes = Router::new().merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi()));
+        if let Some(commands) = &self.commands {
+            routes = routes
+                .merge(cocotalk_command_api::router(commands.clone()))
+                .merge(demo::router(Arc::clone(&commands.door), &self.people));
+        }
+        if let Some((queries, live)) = &self.queries {
+            routes = routes
+                .merge(cocotalk_query_api::router(queries.clone()))
+                .merge(cocotalk_query_api::live::router(Arc::clone(live)))
+                .merge(assets::router());
+        }
         around(routes, layer.clone())
-    }
-
-    /// Whether the store reads and writes, and how far each projection is behind.
-    pub fn probe(&self) -> Probe {
-        let (log, reads) = (Arc::clone(&self.ports.log), Arc::clone(&self.ports.reads));
-        Arc::new(move || {
-            let (log, reads) = (Arc::clone(&log), Arc::clone(&reads));
-            Box::pin(async move {
-                look(&*log, &*reads)
-                    .await
-                    .unwrap_or_else(|error| Readiness::waiting("store", chain(&error)))
-            })
-        })
     }
 
     /// Fills an empty store with people, rooms and messages. Who can sign in; nobody where the store was not empty.
     pub async fn fill_with_demo(&mut self) -> anyhow::Result<&[DemoPerson]> {
-        let commands = &self.commands.commands;
+        let commands = &self.shared.commands;
         let tools = demo::Tools {
-            log: &*self.ports.log,
+            log: &*self.shared.log.log,
             bus: &*commands.bus,
             sealing: &commands.sealing,
             clock: &*commands.clock,
-            pepper: &self.pepper,
+            pepper: &self.shared.pepper,
             limits: &commands.limits,
         };
         self.people = demo::fill(tools)
@@ -184,34 +217,6 @@ impl Platform {
             .unwrap_or_default();
         Ok(&self.people)
     }
-}
-
-async fn look(log: &dyn EventLog, model: &dyn ReadModel) -> Result<Readiness, StoreError> {
-    let heads = log.heads().await?;
-    let fault = log.fault();
-    let ready = fault.is_none();
-    let mut dependencies = vec![Dependency {
-        name: "store",
-        state: fault.unwrap_or_else(|| "ok".to_owned()),
-    }];
-    for projection in cocotalk_projectors::all() {
-        let checkpoints = model.checkpoints(projection.name()).await?;
-        let lag: u64 = heads
-            .iter()
-            .zip(checkpoints)
-            .map(|(head, at)| head.saturating_sub(at))
-            .sum();
-        let state = if lag == 0 {
-            "ok".to_owned()
-        } else {
-            format!("{lag} events behind")
-        };
-        dependencies.push(Dependency {
-            name: projection.name(),
-            state,
-        });
-    }
-    Ok(Readiness { ready, dependencies })
 }
 
 /// What can be asked over HTTP, commands and queries together.

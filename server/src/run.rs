@@ -9,35 +9,45 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::response::IntoResponse as _;
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use cocotalk_application::error::chain;
 use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_edge::problem::{Code, Problem};
-use cocotalk_infra::open::{OpenError, Ports};
+use cocotalk_infra::open::{Ports, open};
 use cocotalk_infra::telemetry;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::admin::{self, Probe, Readiness};
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, Common, ConfigCommand, Listening, PartCli, PartCommand, ProjectionsCommand};
 use crate::config::{Config, ConfigError};
 use crate::demo::DemoPerson;
 use crate::lifecycle::{Lifecycle, Signals};
+use crate::operate;
 use crate::platform::Platform;
+use crate::readiness;
+use crate::role::Role;
 use crate::serve::{Bounds, serve};
+use crate::workers::{self, Pause};
 
 /// Something is wrong.
-const WRONG: u8 = 1;
+pub(crate) const WRONG: u8 = 1;
 /// It could not run: the store is in use, an address is taken.
-const COULD_NOT_RUN: u8 = 3;
+pub(crate) const COULD_NOT_RUN: u8 = 3;
 /// How long to wait before the store is tried again.
 const REOPEN: Duration = Duration::from_secs(1);
 
-/// Does what the command line says. Exit codes: 0 fine, 1 something is wrong, 2 usage, 3 could not run.
+/// Does what the command line of `cocotalk` says. Exit codes: 0 fine, 1 something is wrong, 2 usage, 3 could not run.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let common = &cli.common;
     match &cli.command {
-        None => serve_command(&cli),
-        Some(Command::Config(command)) => config_command(&cli, *command),
+        None => serve_command(Role::All, common, cli.listening, cli.demo),
+        Some(Command::Config(command)) => config_command(Role::All, common, *command),
+        Some(Command::Migrate) => operate::migrate(common),
+        Some(Command::Doctor) => operate::doctor(common),
+        Some(Command::Projections(ProjectionsCommand::Parked(command))) => operate::parked(common, command),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "cocotalk", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -45,20 +55,30 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Does what the command line of a part says, with the same exit codes.
+pub fn main_of_part(role: Role) -> ExitCode {
+    let parsed = PartCli::command().name(role.name()).get_matches();
+    let cli = PartCli::from_arg_matches(&parsed).unwrap_or_else(|error| error.exit());
+    match cli.command {
+        None => serve_command(role, &cli.common, cli.listening, false),
+        Some(PartCommand::Config(command)) => config_command(role, &cli.common, command),
+    }
+}
+
 /// Says something on standard output; whoever closed it does not want to know.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     drop(writeln!(std::io::stdout(), "{text}"));
 }
 
 /// Says what went wrong on standard error.
-fn complain(error: &dyn std::fmt::Display) {
+pub(crate) fn complain(error: &dyn std::fmt::Display) {
     drop(writeln!(std::io::stderr(), "cocotalk: {error}"));
 }
 
-fn config_command(cli: &Cli, command: ConfigCommand) -> ExitCode {
-    let checked = Config::load(&cli.common).and_then(|config| config.validate().map(|()| config));
+fn config_command(role: Role, common: &Common, command: ConfigCommand) -> ExitCode {
+    let checked = Config::load(common).and_then(|config| config.validate_for(role).map(|()| config));
     let (json, code) = match (&checked, command) {
-        (Ok(config), ConfigCommand::Dump) if !cli.common.json => {
+        (Ok(config), ConfigCommand::Dump) if !common.json => {
             match config.to_toml() {
                 Ok(toml) => say(toml.trim_end()),
                 Err(error) => complain(&error),
@@ -72,7 +92,7 @@ fn config_command(cli: &Cli, command: ConfigCommand) -> ExitCode {
             ExitCode::from(WRONG),
         ),
     };
-    match (&checked, cli.common.json) {
+    match (&checked, common.json) {
         (_, true) => say(&json.to_string()),
         (Ok(_), false) => say("the configuration is fine"),
         (Err(error), false) => complain(error),
@@ -80,23 +100,15 @@ fn config_command(cli: &Cli, command: ConfigCommand) -> ExitCode {
     code
 }
 
-fn serve_command(cli: &Cli) -> ExitCode {
-    let config = match Config::for_serving(cli) {
+fn serve_command(role: Role, common: &Common, listening: Listening, demo: bool) -> ExitCode {
+    let config = match Config::for_serving(role, common, listening) {
         Ok(config) => config,
         Err(error @ (ConfigError::NoFile(_) | ConfigError::NotUnderstood(_) | ConfigError::Wrong(_))) => {
             complain(&error);
             return ExitCode::from(WRONG);
         }
     };
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if config.worker_threads > 0 {
-        runtime.worker_threads(config.worker_threads);
-    }
-    let served = runtime
-        .enable_all()
-        .build()
-        .context("the runtime did not start")
-        .and_then(|runtime| runtime.block_on(run(config, cli.demo)));
+    let served = runtime(config.worker_threads).and_then(|runtime| runtime.block_on(run(role, config, demo)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -106,14 +118,27 @@ fn serve_command(cli: &Cli) -> ExitCode {
     }
 }
 
-/// Serves until a signal asks to stop.
-async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
+/// A runtime of so many threads; 0 is one per core.
+pub(crate) fn runtime(threads: usize) -> anyhow::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if threads > 0 {
+        runtime.worker_threads(threads);
+    }
+    runtime.enable_all().build().context("the runtime did not start")
+}
+
+/// Runs until a signal asks to stop.
+async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("signals cannot be heard")?;
     let lifecycle = Lifecycle::default();
     let metrics = telemetry::install(&config.log).context("telemetry did not start")?;
+    cocotalk_infra::metrics::describe();
     lifecycle.tasks.spawn(metrics.clone().keep_up(lifecycle.soft.clone()));
 
-    let (listener, address) = bind(config.listen).await?;
+    let listener = match role.serves_clients() {
+        true => Some(bind(config.listen).await?),
+        false => None,
+    };
     let (admin_listener, admin_address) = bind(config.admin_listen).await?;
     let bounds = Bounds {
         connections: config.max_connections,
@@ -123,19 +148,36 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     let starting: Probe = Arc::new(|| Box::pin(async { Readiness::waiting("store", "opening") }));
     let (readiness, readiness_seen) = watch::channel(starting);
     let (app, app_seen) = watch::channel(not_yet(&layer, Code::Starting));
-    let admin = watch::channel(admin::router(metrics, layer.clone(), readiness_seen)).1;
+    let pause = Pause::default();
+    let switch = role.projects(&config.backend).then(|| pause.clone());
+    let admin = admin::router(metrics, layer.clone(), readiness_seen, switch);
+    let admin = watch::channel(admin).1;
     lifecycle
         .tasks
         .spawn(serve(admin_listener, admin, admin_address, bounds, lifecycle.clone()));
-    lifecycle
-        .tasks
-        .spawn(serve(listener, app_seen, address, bounds, lifecycle.clone()));
+    let address = listener.as_ref().map(|(_, address)| *address);
+    if let Some((listener, address)) = listener {
+        lifecycle
+            .tasks
+            .spawn(serve(listener, app_seen, address, bounds, lifecycle.clone()));
+    }
 
     let deadline = Duration::from_millis(config.stop_timeout_ms);
+    let start = Start {
+        role,
+        config: &config,
+        address,
+        demo,
+        pause,
+        lifecycle: &lifecycle,
+        layer: &layer,
+        app: &app,
+        readiness: &readiness,
+    };
     tokio::select! {
-        opened = open(&config, address, demo, &lifecycle, &layer, &app, &readiness) => {
+        opened = start.open() => {
             opened?;
-            say(&format!("cocotalk is ready: http://{address} (admin http://{admin_address})"));
+            say(&ready_line(role, address, admin_address));
             let signal = signals.stop().await;
             tracing::info!("{signal}: stopping, for at most {deadline:?}");
         }
@@ -148,6 +190,15 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
         tracing::warn!("stopped before everything had finished");
     }
     Ok(())
+}
+
+/// What a process says when it is ready.
+fn ready_line(role: Role, address: Option<SocketAddr>, admin: SocketAddr) -> String {
+    let name = role.name();
+    match address {
+        Some(address) => format!("{name} is ready: http://{address} (admin http://{admin})"),
+        None => format!("{name} is ready: (admin http://{admin})"),
+    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
@@ -164,24 +215,66 @@ fn not_yet(layer: &EdgeLayer, code: Code) -> Router {
     Router::new().fallback(answer).layer(layer.clone())
 }
 
-/// Opens the store, however long that takes, and puts the platform on it.
-async fn open(
-    config: &Config,
-    address: SocketAddr,
+/// A process that starts: what it is to be, and where it tells how far it is.
+struct Start<'a> {
+    role: Role,
+    config: &'a Config,
+    /// Where clients connect, if they do.
+    address: Option<SocketAddr>,
     demo: bool,
-    lifecycle: &Lifecycle,
-    layer: &EdgeLayer,
-    app: &watch::Sender<Router>,
-    readiness: &watch::Sender<Probe>,
-) -> anyhow::Result<()> {
-    let ports = open_store(config, lifecycle, layer, app, readiness).await?;
-    let mut platform = Platform::start(config, address, ports, lifecycle).await?;
-    if demo {
-        greet(platform.fill_with_demo().await?);
+    pause: Pause,
+    lifecycle: &'a Lifecycle,
+    layer: &'a EdgeLayer,
+    app: &'a watch::Sender<Router>,
+    readiness: &'a watch::Sender<Probe>,
+}
+
+impl Start<'_> {
+    /// Opens the backend, however long that takes, and puts on it what the role is.
+    async fn open(&self) -> anyhow::Result<()> {
+        let mut ports = self.open_ports().await?;
+        workers::start(&mut ports, &self.pause, self.lifecycle);
+        if let (Some(address), Some(log)) = (self.address, ports.log.clone()) {
+            let platform = Platform::start(self.config, self.role, address, &ports, log, self.lifecycle);
+            let mut platform = platform.await?;
+            if self.demo {
+                greet(platform.fill_with_demo().await?);
+            }
+            drop(self.app.send_replace(platform.router(self.layer)));
+        }
+        self.readiness.send_replace(readiness::probe(&ports));
+        Ok(())
     }
-    readiness.send_replace(platform.probe());
-    drop(app.send_replace(platform.router(layer)));
-    Ok(())
+
+    /// Until everything opens, clients are told why it does not. What somebody else has open, and what cannot be used, is not
+    /// waited for.
+    async fn open_ports(&self) -> anyhow::Result<Ports> {
+        let projections = cocotalk_projectors::all();
+        let (backend, parts) = (&self.config.backend, self.role.parts());
+        let mut said = String::new();
+        loop {
+            let stop = self.lifecycle.engine_stop.clone();
+            let opened = open(backend, parts, projections.clone(), &self.lifecycle.engine, stop).await;
+            let error = match opened {
+                Ok(opened) => return Ok(opened),
+                Err(error) if error.may_pass() => error,
+                Err(error) => return Err(error.into()),
+            };
+            let why = chain(&error);
+            if why != said {
+                tracing::error!("the store does not open, trying again every second: {why}");
+                drop(self.app.send_replace(not_yet(self.layer, Code::StorageUnavailable)));
+                let state = why.clone();
+                let waiting: Probe = Arc::new(move || {
+                    let state = state.clone();
+                    Box::pin(async move { Readiness::waiting("store", state) })
+                });
+                self.readiness.send_replace(waiting);
+                said = why;
+            }
+            tokio::time::sleep(REOPEN).await;
+        }
+    }
 }
 
 /// Says who can sign in on the console.
@@ -194,40 +287,4 @@ fn greet(people: &[DemoPerson]) {
     people
         .iter()
         .for_each(|person| say(&format!("  {:<20} {}", person.handle, person.display_name)));
-}
-
-/// Until the store opens, commands and queries are told why it does not. One that somebody else has open is not waited for.
-async fn open_store(
-    config: &Config,
-    lifecycle: &Lifecycle,
-    layer: &EdgeLayer,
-    app: &watch::Sender<Router>,
-    readiness: &watch::Sender<Probe>,
-) -> anyhow::Result<Ports> {
-    let projections = cocotalk_projectors::all();
-    let mut said = String::new();
-    loop {
-        let stop = lifecycle.engine_stop.clone();
-        let error =
-            match cocotalk_infra::open::open(&config.backend, projections.clone(), &lifecycle.engine, stop).await {
-                Ok(ports) => return Ok(ports),
-                Err(error @ OpenError::Unavailable { .. }) => error,
-                Err(error @ (OpenError::Locked { .. } | OpenError::Unreadable { .. } | OpenError::Setting { .. })) => {
-                    return Err(error.into());
-                }
-            };
-        let why = cocotalk_application::error::chain(&error);
-        if why != said {
-            tracing::error!("the store does not open, trying again every second: {why}");
-            drop(app.send_replace(not_yet(layer, Code::StorageUnavailable)));
-            let state = why.clone();
-            let waiting: Probe = Arc::new(move || {
-                let state = state.clone();
-                Box::pin(async move { Readiness::waiting("store", state) })
-            });
-            readiness.send_replace(waiting);
-            said = why;
-        }
-        tokio::time::sleep(REOPEN).await;
-    }
 }

@@ -3,77 +3,22 @@
 //! Thirty-two senders post over HTTP into eight rooms and repeat, with the same key, whatever was not answered; watchers
 //! follow every room on a socket and resume by cursor after each kill. Nothing else is repaired by hand.
 
-mod check;
-mod load;
-mod watch;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 
-use crate::client::Api;
-use crate::person::Person;
+use crate::crowd::load::Tally;
+use crate::crowd::{World, check, load, watch};
+use crate::harness::client::Api;
 use crate::server::{Folder, Server};
-use load::Tally;
 
 const KILLS: usize = 20;
-const ROOMS: usize = 8;
-const SENDERS: usize = 32;
-const WATCHERS: usize = 3;
 /// So many commands are on their way, unanswered, at every kill.
 const IN_FLIGHT: usize = 20;
-
-/// Who is there and where.
-struct World {
-    senders: Vec<Person>,
-    watchers: Vec<Person>,
-    rooms: Vec<String>,
-}
-
-impl World {
-    /// Every watcher is in every room, every sender in two of them.
-    async fn settle(api: &Api) -> Self {
-        let (senders, watchers) = (api.people(SENDERS).await, api.people(WATCHERS).await);
-        let open = |number: usize| {
-            let here = senders
-                .iter()
-                .enumerate()
-                .filter(move |(index, _)| rooms_of(*index).contains(&number));
-            let members: Vec<_> = here.map(|(_, sender)| sender).chain(&watchers[1..]).collect();
-            let owner = &watchers[0];
-            async move { owner.group(&members).await }
-        };
-        let rooms = join_all((0..ROOMS).map(open)).await;
-        Self {
-            senders,
-            watchers,
-            rooms,
-        }
-    }
-
-    fn at(&self, api: &Api) -> Self {
-        let moved = |people: &[Person]| people.iter().map(|person| person.at(api)).collect();
-        Self {
-            senders: moved(&self.senders),
-            watchers: moved(&self.watchers),
-            rooms: self.rooms.clone(),
-        }
-    }
-
-    /// The rooms this sender posts into.
-    fn rooms_of(&self, sender: usize) -> [String; 2] {
-        rooms_of(sender).map(|number| self.rooms[number].clone())
-    }
-}
-
-fn rooms_of(sender: usize) -> [usize; 2] {
-    [sender % ROOMS, (sender + 1) % ROOMS]
-}
 
 /// The seed of this run: printed, and taken from `COCOTALK_CHAOS_SEED` to run the same decisions again.
 #[expect(

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::client::{Api, Reply, eventually, new_key, number, text};
-use crate::person::Person;
+use crate::harness::client::{Api, Reply, eventually, new_key, number, text};
+use crate::harness::person::Person;
 use crate::server::Folder;
 
 /// 4 MiB in blocks of 512 bytes: room for an empty store and some hundred long messages.
@@ -162,7 +162,7 @@ async fn a_server_on_a_read_only_folder_answers_503_until_the_folder_is_writable
     let room = anna.direct(&boram).await;
     let acknowledged = send_some(&anna, &room, &folder).await;
     server.terminate();
-    assert!(server.ended().success());
+    assert!(server.ended().status.success());
 
     set_writable(&folder, false);
     // It may be long before it is ready, so nothing will say which port it took: it is given one.

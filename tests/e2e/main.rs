@@ -1,30 +1,26 @@
-//! Black-box tests: the real `cocotalk` binary as a child process, spoken to over HTTP and WebSocket only.
+//! Black-box tests of the platform in one process: the real `cocotalk` binary, spoken to over HTTP and WebSocket only.
 //!
-//! The contract is the API description; nothing here knows a crate of the server. Tests that do not restart their server
-//! share one and use people and rooms of their own, so all of them run in parallel. Every wait is a wait for a state,
-//! with a deadline; randomness prints its seed.
+//! The contract is the API description; nothing here knows a crate of the server. What clients can do and are promised is in
+//! `tests/scenarios`, which `tests/cluster` runs against separate processes as well. What runs here alone, and why:
+//!
+//! | what | why |
+//! | --- | --- |
+//! | `chaos` | `kill -9` of the one process, store and all. Its load and its checks (`tests/crowd`) are anybody's. |
+//! | `faults` | A full disk and a read-only folder happen to a store that is a file. The real servers have faults of their own. |
+//! | `operations` | The command line of `cocotalk` as a server: the lock of the folder, `--demo`, the console, a listener that is not loopback, `config check` and `dump`. |
 #![expect(
     clippy::unwrap_used,
     reason = "in a test, a panic with its line is the failure report"
 )]
 
-mod accounts;
 mod chaos;
-mod client;
-mod contract;
-mod events;
+#[path = "../crowd/all.rs"]
+mod crowd;
 mod faults;
-mod history;
-mod idempotency;
-mod live;
-mod membership;
-mod messages;
+#[path = "../harness/all.rs"]
+mod harness;
 mod operations;
-mod person;
-mod positions;
-mod resume;
-mod rooms;
-mod seats;
+#[path = "../scenarios/all.rs"]
+mod scenarios;
 mod server;
-mod socket;
-mod walk;
+mod stage;

@@ -1,26 +1,15 @@
 //! The server under test: the real binary on a data folder of its own, started, stopped, killed and started again.
 
-use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// A cold start of a debug build on a busy machine; a store of a few thousand events is opened within it.
-const START_DEADLINE: Duration = Duration::from_mins(1);
-/// Longer than the drain that the server grants itself.
-const STOP_DEADLINE: Duration = Duration::from_secs(30);
-
-/// Tests send as fast as they can, so the rates are switched off, by configuration as the contract says.
-pub(crate) const NO_RATES: &str =
-    "[limits.rate]\ncommands_per_minute = 0\nqueries_per_minute = 0\nframes_per_minute = 0\n";
+use crate::harness::NO_RATES;
+use crate::harness::process::{Finished, Guard, Process};
 
 /// The path of the binary that cargo built for this test.
 pub(crate) fn binary() -> &'static Path {
@@ -142,21 +131,17 @@ impl Folder {
 
     fn finish(&self, mut command: Command) -> Finished {
         self.as_its_user(&mut command);
-        let process = Process::spawn(command);
-        let status = process.wait(START_DEADLINE);
-        let status = status.unwrap_or_else(|| panic!("did not end by itself; it said: {}", process.said()));
-        let stdout = process.stdout.whole_text();
-        Finished {
-            status,
-            stdout,
-            stderr: process.stderr.whole_text(),
-        }
+        Process::finish(command)
     }
 
     fn launch(&self, mut command: Command) -> Starting {
         self.as_its_user(&mut command);
         let process = Process::spawn(command);
-        let guard = Guard::of(process.pid, self.root.path());
+        let (pid, folder) = (
+            process.pid().as_raw_nonzero().to_string(),
+            self.root.path().display().to_string(),
+        );
+        let guard = Guard::running("kill -9 \"$0\"; rm -rf \"$1\"", &[&pid, &folder]);
         Starting { process, guard }
     }
 
@@ -165,22 +150,6 @@ impl Folder {
             command.uid(user).gid(user);
         }
         command.current_dir(self.root.path()).env_remove("RUST_LOG");
-    }
-}
-
-/// How a run of the binary ended and what it said.
-pub(crate) struct Finished {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl Finished {
-    /// The exit code; a death by signal is a failure of the test.
-    pub(crate) fn code(&self) -> i32 {
-        self.status
-            .code()
-            .unwrap_or_else(|| panic!("ended by a signal: {}", self.stderr))
     }
 }
 
@@ -194,20 +163,18 @@ impl Starting {
     /// Waits until it is ready. An error is what it said instead.
     pub(crate) fn ready(self) -> Result<Server, String> {
         let Self { process, guard } = self;
-        match process.ready_line() {
-            Some((public, admin)) => Ok(Server {
-                public,
-                admin,
-                process,
-                _guard: guard,
-            }),
-            None => Err(process.last_words()),
-        }
+        let ready = process.ready("cocotalk")?;
+        Ok(Server {
+            public: ready.public.expect("it serves clients"),
+            admin: ready.admin,
+            process,
+            _guard: guard,
+        })
     }
 
     /// Whether the process is still there.
     pub(crate) fn is_running(&self) -> bool {
-        self.process.wait(Duration::ZERO).is_none()
+        self.process.is_running()
     }
 
     fn must_become_ready(self) -> Server {
@@ -227,21 +194,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The one server of all tests that do not restart theirs.
-    pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<(Folder, Server)> = OnceLock::new();
-        let (_, server) = SHARED.get_or_init(|| {
-            let folder = Folder::new();
-            let server = folder.start();
-            (folder, server)
-        });
-        server
-    }
-
     /// `kill -9`, and waits until the process is gone.
     pub(crate) fn kill(self) {
-        self.process.signal(Signal::KILL);
-        self.process.wait(STOP_DEADLINE).unwrap();
+        self.process.kill();
     }
 
     /// SIGTERM; `ended` waits for what follows.
@@ -250,176 +205,22 @@ impl Server {
     }
 
     /// Waits for the end of the process.
-    pub(crate) fn ended(&self) -> ExitStatus {
-        let status = self.process.wait(STOP_DEADLINE);
-        status.unwrap_or_else(|| panic!("still running; it said: {}", self.process.said()))
+    pub(crate) fn ended(&self) -> Finished {
+        self.process.ended()
     }
 
     /// Whether the process has not ended by itself.
     pub(crate) fn is_running(&self) -> bool {
-        self.process.wait(Duration::ZERO).is_none()
+        self.process.is_running()
     }
 
     /// Everything on stdout so far.
     pub(crate) fn stdout(&self) -> String {
-        self.process.stdout.text()
+        self.process.stdout()
     }
 
     /// Everything on stderr so far.
     pub(crate) fn stderr(&self) -> String {
-        if self.is_running() {
-            self.process.stderr.text()
-        } else {
-            self.process.stderr.whole_text()
-        }
-    }
-}
-
-/// A child process whose output is collected and whose end is known, whoever asks for it.
-struct Process {
-    pid: Pid,
-    exit: Mutex<(Receiver<ExitStatus>, Option<ExitStatus>)>,
-    lines: Mutex<Receiver<String>>,
-    stdout: Output,
-    stderr: Output,
-}
-
-impl Process {
-    fn spawn(mut command: Command) -> Self {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let pid = Pid::from_child(&child);
-        let (sender, lines) = channel();
-        let stdout = Output::collect(child.stdout.take().unwrap(), move |line| drop(sender.send(line)));
-        let stderr = Output::collect(child.stderr.take().unwrap(), drop);
-        let exit = Mutex::new((reap(child), None));
-        Self {
-            pid,
-            exit,
-            lines: Mutex::new(lines),
-            stdout,
-            stderr,
-        }
-    }
-
-    /// The two addresses of the line that says so, or nothing when the process ends or takes too long.
-    fn ready_line(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let lines = self.lines.lock().unwrap();
-        while let Ok(line) = lines.recv_timeout(START_DEADLINE) {
-            if let Some(rest) = line.strip_prefix("cocotalk is ready: http://") {
-                let (public, admin) = rest.trim_end_matches(')').split_once(" (admin http://").unwrap();
-                return Some((public.parse().unwrap(), admin.parse().unwrap()));
-            }
-        }
-        None
-    }
-
-    fn wait(&self, deadline: Duration) -> Option<ExitStatus> {
-        let mut exit = self.exit.lock().unwrap();
-        if exit.1.is_none() {
-            exit.1 = exit.0.recv_timeout(deadline).ok();
-        }
-        exit.1
-    }
-
-    fn signal(&self, signal: Signal) {
-        if self.wait(Duration::ZERO).is_none() {
-            // The process may end between the two lines; then there is nobody left to signal.
-            let _ = kill_process(self.pid, signal);
-        }
-    }
-
-    /// What it said until it ended, if it has.
-    fn last_words(&self) -> String {
-        match self.wait(STOP_DEADLINE) {
-            Some(_) => format!("{}{}", self.stdout.whole_text(), self.stderr.whole_text()),
-            None => self.said(),
-        }
-    }
-
-    fn said(&self) -> String {
-        format!("{}{}", self.stdout.text(), self.stderr.text())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
-        self.wait(STOP_DEADLINE);
-    }
-}
-
-fn reap(mut child: Child) -> Receiver<ExitStatus> {
-    let (sender, exit) = channel();
-    std::thread::spawn(move || {
-        // Nobody may be waiting any more; the child is reaped all the same.
-        let _ = sender.send(child.wait().unwrap());
-    });
-    exit
-}
-
-/// One stream of a process, collected by a thread of its own so that the pipe never fills.
-struct Output {
-    text: Arc<Mutex<String>>,
-    end: Mutex<Receiver<()>>,
-}
-
-impl Output {
-    fn collect(stream: impl Read + Send + 'static, each: impl Fn(String) + Send + 'static) -> Self {
-        let text = Arc::new(Mutex::new(String::new()));
-        let sink = Arc::clone(&text);
-        let (ended, end) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                writeln!(sink.lock().unwrap(), "{line}").unwrap();
-                each(line);
-            }
-            drop(ended);
-        });
-        let end = Mutex::new(end);
-        Self { text, end }
-    }
-
-    fn text(&self) -> String {
-        self.text.lock().unwrap().clone()
-    }
-
-    /// All there will ever be, of a process that has ended: the last lines may still be in the pipe.
-    fn whole_text(&self) -> String {
-        // Nothing is ever sent; the channel is closed by the end of the stream.
-        let _ = self.end.lock().unwrap().recv_timeout(STOP_DEADLINE);
-        self.text()
-    }
-}
-
-/// Ends the server and removes its folder when the test process dies without dropping anything: the shared server lives
-/// in a static, and an interrupted run drops nothing at all. It waits on a pipe that only this process holds open.
-struct Guard(Child);
-
-impl Guard {
-    fn of(pid: Pid, folder: &Path) -> Self {
-        let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            "read -r _; kill -9 \"$0\"; rm -rf \"$1\"",
-            &pid.as_raw_nonzero().to_string(),
-        ]);
-        command
-            .arg(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // Already gone is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.process.stderr()
     }
 }

@@ -1,5 +1,5 @@
 //! The tasks of this repository, as `cargo xtask <task>`: `test` is what the README promises and CI runs, `tidy` checks what
-//! no compiler does, `bench` runs the load driver.
+//! no compiler does, `bench` runs the load driver, `up` starts the real servers and our processes on them.
 //!
 //! Tasks are Rust and not shell so that they run wherever the toolchain does and are tested like everything else.
 //!
@@ -10,15 +10,20 @@
 
 mod bench;
 mod process;
+mod servers;
 mod test;
 mod tidy;
 mod tools;
+mod up;
 mod workspace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::servers::Lifetime;
+use self::up::Extent;
 
 /// The tasks of this repository.
 #[derive(Parser)]
@@ -38,7 +43,21 @@ enum Task {
         /// Lists the steps and what each runs.
         #[arg(long, conflicts_with = "only")]
         list: bool,
+        /// Uses the servers that are kept, and keeps them for the next run.
+        #[arg(long, conflicts_with = "list")]
+        keep: bool,
     },
+    /// Starts PostgreSQL, Kafka and Cassandra and our processes on them, until Ctrl-C.
+    Up {
+        /// Starts the servers alone, for tests that are run by hand.
+        #[arg(long)]
+        servers_only: bool,
+        /// Leaves the servers running at the end, with what they hold; the next run with this flag uses them.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Stops the servers that are kept.
+    Down,
     /// Checks doc headers, problem pages, links, golden files and file sizes.
     Tidy,
     /// Builds the server and the load driver in release mode and runs the driver with the given arguments.
@@ -56,7 +75,20 @@ fn main() -> anyhow::Result<ExitCode> {
             test::list();
             Ok(ExitCode::SUCCESS)
         }
-        Task::Test { only, list: false } => Ok(test::run(&only)),
+        Task::Test {
+            only,
+            list: false,
+            keep,
+        } => Ok(test::run(&only, Lifetime::of_flag(keep))),
+        Task::Up { servers_only, keep } => {
+            let extent = if servers_only {
+                Extent::Servers
+            } else {
+                Extent::Everything
+            };
+            up::run(extent, Lifetime::of_flag(keep))
+        }
+        Task::Down => servers::stop_kept().map(|()| ExitCode::SUCCESS),
         Task::Tidy => tidy::run(),
         Task::Bench { args } => bench::run(&args),
     }

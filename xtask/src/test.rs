@@ -4,6 +4,7 @@
 //! nothing is skipped in silence.
 
 mod report;
+mod runner;
 pub(crate) mod step;
 mod tally;
 
@@ -13,6 +14,7 @@ use std::time::Instant;
 use self::report::Report;
 use self::step::Step;
 use self::tally::Tally;
+use crate::servers::{Lifetime, Servers};
 
 /// Prints the steps in the order they run.
 pub(crate) fn list() {
@@ -22,19 +24,24 @@ pub(crate) fn list() {
 }
 
 /// Runs the steps named in `only`, or all of them, and reports.
-pub(crate) fn run(only: &[Step]) -> ExitCode {
+pub(crate) fn run(only: &[Step], lifetime: Lifetime) -> ExitCode {
     let mut report = Report::default();
+    let mut servers = Servers::new(lifetime);
     for step in Step::ALL {
         if !only.is_empty() && !only.contains(&step) {
             continue;
         }
         println!("\n=== {}: {}", step.name(), step.about());
         let started = Instant::now();
-        let outcome = step.run();
+        let outcome = step.run(&mut servers);
         if !outcome.is_good() {
             println!("=== {} failed: {}", step.name(), outcome.note);
         }
         report.add(step.name(), started.elapsed(), outcome);
+    }
+    let stopping = Instant::now();
+    if let Err(error) = servers.stop() {
+        report.add("stop", stopping.elapsed(), Outcome::of_check(Err(error)));
     }
     print!("\n{report}");
     if report.is_good() {

@@ -21,10 +21,35 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// What cargo knows of the workspace.
+fn metadata() -> anyhow::Result<serde_json::Value> {
+    let metadata = process::capture(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    serde_json::from_str(&metadata).context("cargo metadata is not JSON")
+}
+
+/// The names of the test targets of all packages, sorted.
+pub(crate) fn test_targets() -> anyhow::Result<Vec<String>> {
+    let metadata = metadata()?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata has no packages")?;
+    let targets = packages
+        .iter()
+        .filter_map(|package| package["targets"].as_array())
+        .flatten();
+    let tests = targets.filter(|target| target["kind"][0] == "test");
+    let mut names: Vec<String> = tests
+        .filter_map(|test| Some(test["name"].as_str()?.to_owned()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    ensure!(!names.is_empty(), "cargo metadata has no test target");
+    Ok(names)
+}
+
 /// Where cargo puts what it builds; `target`, unless the developer's settings say otherwise.
 pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
-    let metadata = process::capture(cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
+    let metadata = metadata()?;
     let target = metadata["target_directory"]
         .as_str()
         .context("cargo metadata names no target directory")?;

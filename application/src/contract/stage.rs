@@ -99,24 +99,29 @@ impl Stage {
 
     /// A room with something in every column.
     pub fn full_room(&self) -> RoomRow {
-        let owner = UserId(id());
-        RoomRow {
-            room_id: self.room_id,
-            kind: RoomKind::Group,
-            name: Some("산책 🐕 \"a\\b\" \t'c'".to_owned()),
-            owner_id: Some(owner),
-            member_count: 3,
-            member_sample: vec![owner, UserId(id()), UserId(id())],
-            notice: Some("bring water".to_owned()),
-            settings: Settings {
-                rename_by: Who::Admins,
-                invite_by: Who::All,
-            },
-            created_at: at(1),
-            closed: false,
-            version: Version(1),
-            last: Some(last(1)),
-        }
+        full_room(self.room_id)
+    }
+}
+
+/// A room with something in every column.
+pub fn full_room(room_id: RoomId) -> RoomRow {
+    let owner = UserId(id());
+    RoomRow {
+        room_id,
+        kind: RoomKind::Group,
+        name: Some("산책 🐕 \"a\\b\" \t'c'".to_owned()),
+        owner_id: Some(owner),
+        member_count: 3,
+        member_sample: vec![owner, UserId(id()), UserId(id())],
+        notice: Some("bring water".to_owned()),
+        settings: Settings {
+            rename_by: Who::Admins,
+            invite_by: Who::All,
+        },
+        created_at: at(1),
+        closed: false,
+        version: Version(1),
+        last: Some(last(1)),
     }
 }
 

@@ -7,7 +7,22 @@ use cocotalk_domain::stream::Slice;
 use tokio::sync::mpsc;
 
 use crate::error::StoreError;
-use crate::port::event_log::RecordedEvent;
+use crate::port::event_log::{EventLog, RecordedEvent};
+use crate::port::parking::Parking;
+use crate::port::row_store::RowStore;
+
+/// What projectors work with.
+#[derive(Clone)]
+pub struct ProjectorPorts {
+    /// The slices to follow.
+    pub assignments: Arc<dyn Assignments>,
+    /// The log, for what the bus does not bring.
+    pub log: Arc<dyn EventLog>,
+    /// Where rows go.
+    pub rows: Arc<dyn RowStore>,
+    /// Where events wait that cannot be taken.
+    pub parking: Arc<dyn Parking>,
+}
 
 /// An event as the bus delivered it.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::error::StoreError;
+use crate::trace::{TraceId, TraceParent};
 
 /// Most events that one call of `load` or `read_slice` returns.
 pub const PAGE_EVENTS: usize = 1_000;
@@ -48,9 +49,24 @@ pub struct Metadata {
     /// The session it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
-    /// The W3C trace context of the request.
+    /// The W3C trace context that the request brought along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+}
+
+impl Metadata {
+    /// The place in a trace that the request brought along, if it brought one.
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        self.traceparent.as_deref()?.parse().ok()
+    }
+
+    /// The trace it belongs to: the one that the request brought along, else the command's own.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        match self.trace_parent() {
+            Some(parent) => Some(parent.trace_id()),
+            None => TraceId::of_command(self.command_id.parse().ok()?),
+        }
+    }
 }
 
 /// An event about to be appended.

@@ -1,10 +1,21 @@
 //! The bus as the relay sees it: 64 partitions, one a slice.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use cocotalk_domain::stream::SLICES;
 
 use crate::error::StoreError;
-use crate::port::outbox::LogRecord;
+use crate::port::outbox::{LogRecord, Outbox};
+
+/// What a relay works with.
+#[derive(Clone)]
+pub struct RelayPorts {
+    /// The log.
+    pub outbox: Arc<dyn Outbox>,
+    /// The bus.
+    pub publisher: Arc<dyn Publisher>,
+}
 
 /// Where the relay publishes.
 ///

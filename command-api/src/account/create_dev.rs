@@ -94,7 +94,7 @@ pub(crate) async fn create_dev(
         actor: user_id.to_string(),
         command_id: idempotency.command_id.to_string(),
         session_id: None,
-        traceparent: traceparent(&headers),
+        traceparent: traceparent(&headers).map(|parent| parent.to_string()),
     };
     let command = Command {
         key: CommandKey {

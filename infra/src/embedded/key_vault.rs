@@ -21,11 +21,11 @@ use super::folder::{Folder, KEYS, MASTER_KEY};
 use super::script::Value;
 use super::texts::{list, list_size};
 use crate::clock::now_us;
-use crate::master_key;
+use crate::master_key::{self, Wrapping, label_of, label_of_secret};
 
 /// The key vault of a data folder.
 pub struct EmbeddedKeyVault {
-    master: MasterKey,
+    wrapping: Wrapping,
     options: SqliteConnectOptions,
     /// One connection: keys are asked for once a minute and person, and made once a person.
     connection: Mutex<Option<SqliteConnection>>,
@@ -44,7 +44,7 @@ impl EmbeddedKeyVault {
             std::fs::set_permissions(&keys, own_only).map_err(|error| OpenError::unavailable(&keys, error))?;
         }
         Ok(Self {
-            master,
+            wrapping: Wrapping::by(master),
             options,
             connection,
             _folder: folder,
@@ -73,19 +73,15 @@ impl EmbeddedKeyVault {
     }
 
     fn unwrap(&self, label: &str, row: &SqliteRow, index: usize) -> Result<KeyBytes, StoreError> {
-        let wrapped: &[u8] = row.try_get(index).map_err(of_store)?;
-        let why = "a key was not wrapped by this master key";
-        self.master
-            .unwrap(label, wrapped)
-            .ok_or_else(|| StoreError::corrupt("the key vault", why))
+        self.wrapping.open(label, row.try_get(index).map_err(of_store)?)
     }
 }
 
 #[async_trait]
 impl KeyVault for EmbeddedKeyVault {
     async fn create(&self, user: UserId) -> Result<KeyBytes, StoreError> {
-        let label = label(user);
-        let wrapped = self.master.wrap(&label, &rand::random());
+        let label = label_of(user);
+        let wrapped = self.wrapping.new_key(&label);
         // One statement, so that of two at the same time both get the key of the first.
         let text = "INSERT INTO subject_keys (subject, wrapped_key, created_at) SELECT ?, ?, ? \
              WHERE NOT EXISTS (SELECT 1 FROM destroyed_subjects WHERE subject = ?) \
@@ -115,7 +111,7 @@ impl KeyVault for EmbeddedKeyVault {
         for row in self.fetch(&text, ids).await? {
             let subject: &[u8] = row.try_get(0).map_err(of_store)?;
             let user = uuid::Uuid::from_slice(subject).map_err(|error| StoreError::corrupt("the key vault", error))?;
-            found.insert(UserId(user), self.unwrap(&label(UserId(user)), &row, 1)?);
+            found.insert(UserId(user), self.unwrap(&label_of(UserId(user)), &row, 1)?);
         }
         Ok(users.iter().map(|user| found.get(user).cloned()).collect())
     }
@@ -134,8 +130,8 @@ impl KeyVault for EmbeddedKeyVault {
     }
 
     async fn secret(&self, name: &str) -> Result<KeyBytes, StoreError> {
-        let label = format!("secret/{name}");
-        let wrapped = self.master.wrap(&label, &rand::random());
+        let label = label_of_secret(name);
+        let wrapped = self.wrapping.new_key(&label);
         let text = "INSERT INTO secrets (name, wrapped_key, created_at) VALUES (?, ?, ?) \
              ON CONFLICT (name) DO UPDATE SET created_at = created_at RETURNING wrapped_key";
         let rows = self
@@ -149,10 +145,6 @@ impl KeyVault for EmbeddedKeyVault {
             .ok_or_else(|| StoreError::corrupt("the key vault", "a secret was not kept"))?;
         self.unwrap(&label, row, 0)
     }
-}
-
-fn label(user: UserId) -> String {
-    format!("subject/{user}")
 }
 
 fn now_ms() -> i64 {

@@ -1,6 +1,6 @@
 //! The read model of the embedded store. Every question is one statement, however many rows answer it.
 //!
-//! The engine hands over all rows of an answer as one text, an array of arrays: the driver hands every row from thread to
+//! The engine hands over all rows of an answer as one text, an array for each: the driver hands every row from thread to
 //! thread and copies every column, which for a list of 200 rooms costs more than everything else together.
 
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ use cocotalk_domain::room::{Role, RoomKind};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::stream::SLICES;
 use cocotalk_domain::time::Instant;
-use serde::de::{DeserializeOwned, Visitor};
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use sqlx::Row as _;
 use uuid::Uuid;
@@ -26,36 +26,45 @@ use uuid::Uuid;
 use super::error::of_store;
 use super::script::Value;
 use super::store::EmbeddedStore;
-use super::texts::{list, list_size, values};
+use super::texts::{list_size, values};
+
+/// So many columns of a table, as the engine is asked for them.
+struct Select<const COLUMNS: usize>(&'static str);
 
 /// The columns that [`message`] takes, in its order; so for the others. Bytes are in hexadecimal digits, none where null.
-const MESSAGE: &str = "seq, cnt, hex(message_id), hex(author_id), kind, sent_at, hex(body), hex(meta)";
-const ROOM: &str = "hex(room_id), kind, name, hex(owner_id), member_count, hex(member_sample), notice, hex(settings), \
-    created_at, closed, version, last_seq, last_cnt, last_at, last_kind, hex(last_author), hex(last_preview)";
-const USER_ROOM: &str = "hex(room_id), state, joined_seq, joined_cnt, joined_at, hex(peer_id), floor_seq, floor_cnt, \
-    pinned_at, muted_until, hex(alias)";
-const USER_READ: &str = "hex(room_id), read_seq, read_cnt";
-const MEMBER: &str = "hex(user_id), role, joined_seq, joined_at";
-const ROOM_READ: &str = "hex(user_id), read_seq";
-const PROFILE: &str = "hex(user_id), hex(sealed), version";
+const MESSAGE: Select<8> = Select("seq, cnt, hex(message_id), hex(author_id), kind, sent_at, hex(body), hex(meta)");
+const ROOM: Select<17> = Select(
+    "hex(room_id), kind, name, hex(owner_id), member_count, hex(member_sample), notice, hex(settings), \
+     created_at, closed, version, last_seq, last_cnt, last_at, last_kind, hex(last_author), hex(last_preview)",
+);
+const USER_ROOM: Select<11> = Select(
+    "hex(room_id), state, joined_seq, joined_cnt, joined_at, hex(peer_id), floor_seq, floor_cnt, \
+     pinned_at, muted_until, hex(alias)",
+);
+const USER_READ: Select<3> = Select("hex(room_id), read_seq, read_cnt");
+const MEMBER: Select<4> = Select("hex(user_id), role, joined_seq, joined_at");
+const ROOM_READ: Select<2> = Select("hex(user_id), read_seq");
+const PROFILE: Select<3> = Select("hex(user_id), hex(sealed), version");
 
 /// How far a bucket of messages reaches: as many seqs as two to this power.
 const BUCKET_SHIFT: u32 = 12;
 
 impl EmbeddedStore {
     /// The answer to `SELECT columns FROM rest`, row by row.
-    async fn rows<T>(
+    async fn rows<const COLUMNS: usize, T>(
         &self,
-        columns: &str,
+        Select(columns): Select<COLUMNS>,
         rest: &str,
         values: Vec<Value<'_>>,
         read: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let text = format!("SELECT json_group_array(json_array({columns})) FROM {rest}");
+        let text = format!("SELECT group_concat(json_array({columns}), '') FROM {rest}");
         let answer = self.shared.readers.fetch(&text, values).await?;
         let answer = answer.first().ok_or_else(|| damaged("a statement without an answer"))?;
-        let rows: Vec<Vec<Cell<'_>>> = from_json(answer.try_get::<&str, _>(0).map_err(of_store)?.as_bytes())?;
-        rows.iter().map(|row| read(&Columns(row))).collect()
+        let answer: Option<&str> = answer.try_get(0).map_err(of_store)?;
+        let rows = serde_json::Deserializer::from_str(answer.unwrap_or_default()).into_iter();
+        rows.map(|row: serde_json::Result<Cells<'_, COLUMNS>>| read(&Columns(&row.map_err(damaged)?.0)))
+            .collect()
     }
 }
 
@@ -66,7 +75,10 @@ impl ReadModel for EmbeddedStore {
             return Ok(HashMap::new());
         }
         let size = list_size(rooms.len());
-        let rest = format!("rooms_v1 WHERE room_id IN ({}) AND kind IS NOT NULL", list(size));
+        let rest = format!(
+            "(VALUES {}) CROSS JOIN rooms_v1 WHERE room_id = column1 AND kind IS NOT NULL",
+            values(size, 1)
+        );
         let mut ids: Vec<_> = rooms.iter().map(|room| Value::id(&room.0)).collect();
         ids.resize(size, Value::NULL);
         let found = self.rows(ROOM, &rest, ids, room).await?;
@@ -170,7 +182,10 @@ impl ReadModel for EmbeddedStore {
             return Ok(HashMap::new());
         }
         let size = list_size(users.len());
-        let rest = format!("profiles_v1 WHERE user_id IN ({})", list(size));
+        let rest = format!(
+            "(VALUES {}) CROSS JOIN profiles_v1 WHERE user_id = column1",
+            values(size, 1)
+        );
         let mut ids: Vec<_> = users.iter().map(|user| Value::id(&user.0)).collect();
         ids.resize(size, Value::NULL);
         let profile = |row: &Columns<'_>| {
@@ -327,6 +342,35 @@ impl<'de> Deserialize<'de> for Cell<'de> {
     }
 }
 
+/// The values of a row.
+struct Cells<'a, const COLUMNS: usize>([Cell<'a>; COLUMNS]);
+
+impl<'de, const COLUMNS: usize> Deserialize<'de> for Cells<'de, COLUMNS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All<const COLUMNS: usize>;
+
+        impl<'de, const COLUMNS: usize> Visitor<'de> for All<COLUMNS> {
+            type Value = Cells<'de, COLUMNS>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{COLUMNS} values")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Cells<'de, COLUMNS>, A::Error> {
+                let mut cells = [const { Cell::Null }; COLUMNS];
+                for (index, cell) in cells.iter_mut().enumerate() {
+                    *cell = row
+                        .next_element()?
+                        .ok_or_else(|| A::Error::invalid_length(index, &self))?;
+                }
+                Ok(Cells(cells))
+            }
+        }
+
+        deserializer.deserialize_seq(All)
+    }
+}
+
 /// The columns of a row, as what they mean.
 struct Columns<'a>(&'a [Cell<'a>]);
 
@@ -458,6 +502,20 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_has_as_many_values_as_were_asked_for() {
+        let rows = |answer| -> serde_json::Result<Vec<Cells<'_, 2>>> {
+            serde_json::Deserializer::from_str(answer).into_iter().collect()
+        };
+        assert!(rows("").unwrap().is_empty());
+        let two = rows(r#"["00FF",null]["\"",7]"#).unwrap();
+        assert!(matches!(&two[0].0, [Cell::Text(text), Cell::Null] if text == "00FF"));
+        assert!(matches!(&two[1].0, [Cell::Text(text), Cell::Number(7)] if text == "\""));
+        for answer in ["[1]", "[1,2,3]", "[1,2", "[1,2][", "1"] {
+            assert!(rows(answer).is_err(), "{answer}");
+        }
+    }
 
     #[test]
     fn bytes_are_read_from_their_digits() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -12,7 +13,7 @@ use super::database::Database;
 
 /// The channel of the notifications.
 pub(super) const CHANNEL: &str = "cocotalk_appended";
-/// Between two notifications.
+/// From one notification to the next, at least.
 const REST: Duration = Duration::from_millis(1);
 
 /// The bell of a log. Clones are the same bell.
@@ -20,29 +21,12 @@ const REST: Duration = Duration::from_millis(1);
 pub(super) struct Bell(Arc<Notify>);
 
 impl Bell {
+    /// A bell whose task ends after `stop`.
     pub(super) fn start(database: Database, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let bell = Self::default();
         let rung = Arc::clone(&bell.0);
         tasks.spawn(async move {
-            let ringing = async {
-                loop {
-                    rung.notified().await;
-                    // A notification that is lost costs a poll of the relay, so nothing is done about it.
-                    let told = database
-                        .run(async |connection| {
-                            sqlx::query("SELECT pg_notify($1, '')")
-                                .bind(CHANNEL)
-                                .execute(connection)
-                                .await
-                        })
-                        .await;
-                    if let Err(error) = told {
-                        tracing::debug!("the relay was not told of a commit: {error}");
-                    }
-                    tokio::time::sleep(REST).await;
-                }
-            };
-            stop.run_until_cancelled(ringing).await;
+            stop.run_until_cancelled(pass_on(&rung, &database)).await;
         });
         bell
     }
@@ -50,5 +34,22 @@ impl Bell {
     /// Says that something was committed.
     pub(super) fn ring(&self) {
         self.0.notify_one();
+    }
+}
+
+async fn pass_on(rung: &Notify, database: &Database) {
+    let mut pace = tokio::time::interval(REST);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rung.notified().await;
+        pace.tick().await;
+        let notify = async |connection: &mut sqlx::PgConnection| {
+            let notify = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL);
+            notify.execute(connection).await
+        };
+        // One that is lost costs the relay a poll, so nothing else is done about it.
+        if let Err(error) = database.run(notify).await {
+            tracing::debug!("the relay was not told of a commit: {error}");
+        }
     }
 }

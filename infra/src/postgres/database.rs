@@ -1,264 +1,174 @@
-//! The pool of connections, and the schema.
+//! The connections of a process, and the schema.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cocotalk_application::error::{StoreError, chain};
 use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgPool, Postgres, Row as _};
+use sqlx::postgres::PgConnection;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::STORE;
+use super::connector::{self, Connector};
+use super::error::{Fault, fault, late, of_store};
+use super::pool::{Loan, Pool};
 use super::settings::Settings;
+use super::standing::{self, Schema, Standing};
 
-static MIGRATOR: Migrator = sqlx::migrate!("../migrations/postgres");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("../migrations/postgres");
 
-/// The oldest server that has all that is used.
-const OLDEST: i32 = 150_000;
-/// The lock that whoever changes the schema holds ("cocotalk" on a telephone's keys).
+/// The lock that whoever changes a schema holds ("cocotalk" on a telephone's keys).
 const MIGRATING: i64 = 26_268_255;
-/// A connection that was not used for longer than this is tried before it is used again.
-const IDLE: Duration = Duration::from_secs(1);
-/// How long a migration may take.
+/// How long migrating may take, waiting for others included.
 const MIGRATION: Duration = Duration::from_mins(10);
 
 /// A database. Clones share its connections.
 #[derive(Clone)]
-pub struct Database {
-    pub(super) pool: PgPool,
-    pub(super) settings: Arc<Settings>,
-    fault: Arc<Mutex<Option<String>>>,
-}
+pub struct Database(Arc<Inner>);
 
-/// What a database is, for whoever operates it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// The server's version, as it says it.
-    pub version: String,
-    /// Whether it is new enough.
-    pub is_new_enough: bool,
-    /// The newest migration that was applied; none in an empty database.
-    pub schema: Option<i64>,
-    /// The newest migration that this release knows.
-    pub newest: i64,
-    /// By how much its clock is ahead of ours, milliseconds.
-    pub clock_ahead_ms: i64,
+struct Inner {
+    settings: Settings,
+    connector: Arc<Connector>,
+    readers: Arc<Pool>,
+    lockers: Arc<Pool>,
+    fault: Mutex<Option<String>>,
 }
 
 impl Database {
     /// Connects, and checks that the schema is the one this release works with.
     ///
     /// # Errors
-    /// `Unavailable` where it cannot be reached, `Corrupt` where it was not migrated or by another release.
+    /// `Unavailable` where it cannot be reached, `Corrupt` where it is too old, was not migrated, or by a newer release.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let database = Self::connect(settings)?;
-        let standing = database.standing().await?;
-        if standing.schema != Some(standing.newest) {
-            let why = match standing.schema {
-                None => "the database is empty: run `cocotalk migrate`".to_owned(),
-                Some(schema) if schema < standing.newest => {
-                    format!(
-                        "the schema is of migration {schema}, not {}: run `cocotalk migrate`",
-                        standing.newest
-                    )
-                }
-                Some(schema) => format!("the schema is of migration {schema}, which a newer release wrote"),
-            };
+        let standing = Self::standing(settings).await?;
+        if !standing.is_new_enough {
+            let why = format!("version {} is too old: 15 or newer is needed", standing.version);
             return Err(StoreError::corrupt(STORE, why));
         }
-        Ok(database)
+        match standing.schema {
+            Schema::Current => Self::connect(settings),
+            Schema::Missing | Schema::Behind { .. } | Schema::Newer { .. } | Schema::Foreign { .. } => {
+                Err(StoreError::corrupt(STORE, standing.schema))
+            }
+        }
     }
 
-    /// A pool that connects when it is used.
-    ///
-    /// # Errors
-    /// `Corrupt` where the address is none.
-    pub fn connect(settings: &Settings) -> Result<Self, StoreError> {
-        let options = options(settings)?;
-        let role = settings.role.clone();
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.connections)
-            .acquire_timeout(settings.connect())
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .after_connect(move |connection, _| {
-                let role = role.clone();
-                Box::pin(async move { act_as(connection, &role).await })
-            })
-            .connect_lazy_with(options);
-        Ok(Self {
-            pool,
-            settings: Arc::new(settings.clone()),
-            fault: Arc::default(),
-        })
-    }
-
-    /// A connection of one's own, which acts as the user of the address.
-    pub(super) async fn direct(settings: &Settings) -> Result<PgConnection, StoreError> {
-        let options = options(settings)?;
-        let connecting = tokio::time::timeout(settings.connect(), options.connect());
-        connecting.await.map_err(|_| late())?.map_err(of_store)
-    }
-
-    /// Applies every migration that is missing; of several processes one does it, the others wait.
-    ///
-    /// # Errors
-    /// As for [`Database::open`].
-    pub async fn migrate(settings: &Settings) -> Result<(), StoreError> {
-        let mut connection = Self::direct(settings).await?;
-        let migrated = async {
-            sqlx::query("SELECT pg_advisory_lock($1)")
-                .bind(MIGRATING)
-                .execute(&mut connection)
-                .await
-                .map_err(of_store)?;
-            let run = MIGRATOR.run_direct(&mut connection).await;
-            run.map_err(|error| StoreError::corrupt(STORE, chain(&error)))
-        };
-        tokio::time::timeout(MIGRATION, migrated).await.map_err(|_| late())??;
-        connection.close().await.map_err(of_store)
-    }
-
-    /// What it is.
+    /// What it is, for whoever operates it. Needs no schema and no role.
     ///
     /// # Errors
     /// `Unavailable` where it cannot be reached.
-    pub async fn standing(&self) -> Result<Standing, StoreError> {
-        let text = "SELECT current_setting('server_version'), current_setting('server_version_num')::int, \
-             (extract(epoch FROM clock_timestamp()) * 1e3)::bigint, to_regclass('_sqlx_migrations') IS NOT NULL";
-        let (version, number, now_ms, migrated): (String, i32, i64, bool) = self
-            .run(async |connection| sqlx::query_as(text).fetch_one(connection).await)
-            .await?;
-        let schema = if migrated {
-            let text = "SELECT max(version) FROM _sqlx_migrations WHERE success";
-            self.run(async |connection| sqlx::query(text).fetch_one(connection).await?.try_get(0))
-                .await?
-        } else {
-            None
-        };
-        Ok(Standing {
-            version,
-            is_new_enough: number >= OLDEST,
-            schema,
-            newest: MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0),
-            clock_ahead_ms: now_ms - crate::clock::now_us() / 1_000,
-        })
+    pub async fn standing(settings: &Settings) -> Result<Standing, StoreError> {
+        let mut connection = own(settings).await?;
+        let looked = tokio::time::timeout(settings.statement(), standing::look(&mut connection, settings)).await;
+        let standing = looked
+            .unwrap_or_else(|_| Err(late("looking at the database")))
+            .map_err(of_store)?;
+        close(connection, settings).await;
+        Ok(standing)
     }
 
-    /// Does something on a connection, within the time of a statement. A connection on which it took longer, or which broke,
-    /// is dropped.
+    /// Applies every migration that is missing, and then does what else is to be done by one process at a time; the others
+    /// wait.
+    ///
+    /// # Errors
+    /// `Corrupt` where a migration does not fit what is there, and what `then` says.
+    pub async fn migrate(
+        settings: &Settings,
+        then: impl AsyncFnOnce(&Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut connection = own(settings).await?;
+        let migrating = async {
+            let locked = sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATING);
+            locked.execute(&mut connection).await.map_err(of_store)?;
+            let run = MIGRATOR.run_direct(&mut connection).await;
+            run.map_err(|error| StoreError::corrupt("the schema of PostgreSQL", chain(&error)))?;
+            then(&Self::connect(settings)?).await
+        };
+        let migrated = tokio::time::timeout(MIGRATION, migrating).await;
+        migrated.unwrap_or_else(|_| Err(of_store(late("migrating"))))?;
+        close(connection, settings).await;
+        Ok(())
+    }
+
+    /// Connections that are opened when they are used.
+    fn connect(settings: &Settings) -> Result<Self, StoreError> {
+        let connector = Arc::new(Connector::new(settings)?);
+        let pool = |purpose, size| Pool::new(&connector, purpose, size, settings.connect());
+        Ok(Self(Arc::new(Inner {
+            readers: pool("read", settings.connections),
+            lockers: pool("lock", settings.lockers),
+            settings: settings.clone(),
+            connector,
+            fault: Mutex::default(),
+        })))
+    }
+
+    /// Does something on a connection, within the time of a statement.
     pub(super) async fn run<T>(
         &self,
         what: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        self.try_run(what).await.map_err(of_store)
+        let done = match self.0.readers.take().await {
+            Ok(mut loan) => loan.session().run(self.settings().statement(), what).await,
+            Err(error) => Err(error),
+        };
+        self.note(done.as_ref().err());
+        done.map_err(of_store)
     }
 
-    /// As [`Database::run`], with the error as the driver tells it.
-    pub(super) async fn try_run<T>(
+    /// Does something in a transaction, within the time of a statement.
+    pub(super) async fn transact<T>(
         &self,
         what: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, sqlx::Error> {
-        let mut connection = self.acquire().await?;
-        let done = within(self.settings.statement(), what(&mut connection)).await;
-        match &done {
-            Ok(_) => self.note(None),
-            Err(error) if is_refusal(error) => {}
-            Err(error) => {
-                drop(connection.detach());
-                self.note(Some(error));
-            }
-        }
-        done
+    ) -> Result<T, StoreError> {
+        let done = match self.0.readers.take().await {
+            Ok(mut loan) => loan.session().transact(self.settings().statement(), what).await,
+            Err(error) => Err(error),
+        };
+        self.note(done.as_ref().err());
+        done.map_err(of_store)
     }
 
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        let acquired = self.pool.acquire().await;
-        if let Err(error) = &acquired {
-            self.note(Some(error));
-        }
-        acquired
+    /// A connection for what is decided under lock.
+    pub(super) async fn locker(&self) -> Result<Loan, sqlx::Error> {
+        self.0.lockers.take().await
     }
 
-    /// Why it failed a moment ago, if it has not worked since.
+    pub(super) fn connector(&self) -> &Arc<Connector> {
+        &self.0.connector
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Why it could not be used a moment ago, if it has not worked since.
     pub fn fault(&self) -> Option<String> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes how using it went.
     pub(super) fn note(&self, error: Option<&sqlx::Error>) {
-        let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.fault.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
-            None if fault.is_none() => {}
-            None => *fault = None,
-            Some(error) => *fault = Some(chain(error)),
+            None => *kept = None,
+            Some(error) if fault(error) == Fault::Connection => *kept = Some(chain(error)),
+            Some(_) => {}
         }
     }
 }
 
-fn options(settings: &Settings) -> Result<PgConnectOptions, StoreError> {
-    let options: PgConnectOptions = settings
-        .url
-        .expose()
-        .parse()
-        .map_err(|error: sqlx::Error| StoreError::corrupt("the address of PostgreSQL", error))?;
-    let timeout = settings.statement_ms.to_string();
-    Ok(options
-        .application_name("cocotalk")
-        .options([("statement_timeout", timeout.as_str())])
-        .disable_statement_logging())
+/// A connection of the user of the address, in no role.
+async fn own(settings: &Settings) -> Result<PgConnection, StoreError> {
+    let wrong = |why: String| StoreError::corrupt("the address of PostgreSQL", why);
+    let options = connector::parse(&settings.url).map_err(wrong)?;
+    let options = options.application_name("cocotalk").disable_statement_logging();
+    let opening = tokio::time::timeout(settings.connect(), options.connect()).await;
+    opening.unwrap_or_else(|_| Err(late("connecting"))).map_err(of_store)
 }
 
-/// From here on the connection acts as this role.
-async fn act_as(connection: &mut PgConnection, role: &str) -> Result<(), sqlx::Error> {
-    if !role.is_empty() {
-        // The settings allow letters, digits and underscores only.
-        connection.execute(format!("SET ROLE {role}").as_str()).await?;
+async fn close(connection: PgConnection, settings: &Settings) {
+    if let Ok(Err(error)) = tokio::time::timeout(settings.connect(), connection.close()).await {
+        tracing::debug!("a connection did not close: {error}");
     }
-    Ok(())
-}
-
-/// What it comes to, within a time.
-pub(super) async fn within<T>(
-    time: Duration,
-    what: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    // A little more than the server grants a statement, so that its own answer comes first where there is one.
-    tokio::time::timeout(time + Duration::from_millis(500), what)
-        .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
-}
-
-/// Whether the server is well and just does not do that: the connection can be used again.
-pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().unwrap_or_default();
-            // Connection errors, shutdowns, a server that cannot write, and internal errors are not refusals.
-            !["08", "53", "57P", "58", "XX", "25006"]
-                .iter()
-                .any(|class| code.starts_with(class))
-        }
-        sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => true,
-        _ => false,
-    }
-}
-
-/// An error of the driver as callers of the ports see it.
-pub(super) fn of_store(error: sqlx::Error) -> StoreError {
-    match error {
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(STORE, error),
-        _ => StoreError::unavailable(STORE, error),
-    }
-}
-
-fn late() -> StoreError {
-    StoreError::unavailable(STORE, "it did not answer in time")
 }

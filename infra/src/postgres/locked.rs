@@ -1,7 +1,7 @@
 //! Slices held until commit.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use cocotalk_application::error::StoreError;
@@ -9,102 +9,161 @@ use cocotalk_application::port::event_log::{
     CommandKey, LockedLog, LogReader, Probe, RecordedEvent, Unit, UnitOutcome,
 };
 use cocotalk_domain::stream::{Slice, StreamId};
-use sqlx::pool::PoolConnection;
+use sqlx::Executor as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{Executor as _, Postgres};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::STORE;
-use super::append::append;
+use super::append::Arrays;
 use super::bell::Bell;
-use super::database::{of_store, within};
-use super::log::{PostgresEventLog, about, decode_all, load, probe};
+use super::database::Database;
+use super::error::{late, of_store};
+use super::log::PostgresEventLog;
+use super::mender::Health;
+use super::pool::Loan;
+use super::reads::{about, decode_all, load, probe};
 use crate::encoding::EncodedUnit;
 
-/// A transaction that holds the rows of some slices. Dropped without a commit, its connection is closed, and the server takes
-/// everything back.
+/// A transaction that holds the rows of some slices.
 pub(super) struct Locked {
-    connection: Mutex<Option<PoolConnection<Postgres>>>,
-    bell: Bell,
+    /// None after an error, which is the end of the transaction.
+    held: Mutex<Option<Loan>>,
     /// Until when it may be held: nobody else can append meanwhile.
     until: Instant,
-    statement: Duration,
+    database: Database,
+    health: Arc<Health>,
+    bell: Bell,
+    tasks: TaskTracker,
 }
 
 impl Locked {
-    pub(super) async fn take(log: &PostgresEventLog, slices: BTreeSet<Slice>) -> Result<Self, StoreError> {
-        let database = &log.database;
-        let mut connection = database.acquire().await.map_err(of_store)?;
-        let slices: Vec<i16> = slices.iter().map(|slice| slice.index() as i16).collect();
-        let locking = async {
-            connection.execute("BEGIN").await?;
-            sqlx::query("SELECT 1 FROM slice_head WHERE slice = ANY($1) ORDER BY slice FOR UPDATE")
-                .bind(slices)
-                .execute(&mut *connection)
-                .await
+    pub(super) async fn take(log: &PostgresEventLog, slices: &BTreeSet<Slice>) -> Result<Self, StoreError> {
+        let settings = log.database.settings();
+        let locked = async {
+            let mut loan = log.database.locker().await?;
+            let text = begin(slices);
+            let begun = async |connection: &mut PgConnection| connection.execute(&*text).await;
+            if let Err(error) = loan.session().run(settings.statement(), begun).await {
+                loan.session().close();
+                return Err(error);
+            }
+            Ok(loan)
         };
-        let locked = within(database.settings.statement(), locking).await;
-        if let Err(error) = locked {
-            drop(connection.detach());
-            return Err(of_store(error));
-        }
+        let locked = locked.await;
+        log.database.note(locked.as_ref().err());
         Ok(Self {
-            connection: Mutex::new(Some(connection)),
+            held: Mutex::new(Some(locked.map_err(of_store)?)),
+            until: Instant::now() + settings.held(),
+            database: log.database.clone(),
+            health: Arc::clone(&log.health),
             bell: log.bell.clone(),
-            until: Instant::now() + database.settings.lock(),
-            statement: database.settings.statement(),
+            tasks: log.tasks.clone(),
         })
     }
 
-    /// Does something inside the transaction, which does not survive an error.
+    /// Does something inside the transaction.
     async fn run<T>(
         &self,
         what: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, StoreError> {
-        let mut held = self.connection.lock().await;
-        let Some(connection) = held.as_mut() else {
+    ) -> Result<T, sqlx::Error> {
+        let mut held = self.held.lock().await;
+        let left = self.until.saturating_duration_since(Instant::now());
+        // Taken out, so that the lock is gone if the caller does not wait for the end.
+        let Some(mut loan) = held.take() else {
             return Err(lost());
         };
-        let left = self.until.saturating_duration_since(Instant::now()).min(self.statement);
-        let done = within(left, what(connection)).await;
-        if (done.is_err() || left.is_zero())
-            && let Some(connection) = held.take()
-        {
-            drop(connection.detach());
+        if left.is_zero() {
+            loan.session().close();
+            return Err(lost());
         }
-        match done {
-            Ok(_) if left.is_zero() => Err(lost()),
-            done => done.map_err(of_store),
+        let time = left.min(self.database.settings().statement());
+        let done = loan.session().run(time, what).await;
+        match &done {
+            Ok(_) => *held = Some(loan),
+            Err(error) => {
+                loan.session().close();
+                self.database.note(Some(error));
+            }
         }
+        done
+    }
+
+    async fn append(&self, unit: &EncodedUnit) -> Result<UnitOutcome, sqlx::Error> {
+        let appended = self
+            .run(async |connection| {
+                let outcomes = Arrays::of(&[unit]).append(connection).await?;
+                let wins = outcomes
+                    .iter()
+                    .all(|outcome| matches!(outcome, UnitOutcome::Appended { .. }));
+                connection.execute(if wins { "COMMIT" } else { "ROLLBACK" }).await?;
+                Ok(outcomes)
+            })
+            .await;
+        // The transaction is over: the connection goes back.
+        drop(self.held.lock().await.take());
+        appended.map(|mut outcomes| outcomes.remove(0))
     }
 }
 
-fn lost() -> StoreError {
-    StoreError::unavailable(STORE, "the lock was held for too long")
+fn lost() -> sqlx::Error {
+    late("what was to be done under lock")
 }
 
+/// Whoever commits in another slice at this very moment may be carrying out the same command.
+fn is_repetition(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::constraint)
+        == Some("events_command")
+}
+
+/// Begins a transaction and locks slices in order, in one round trip.
+fn begin(slices: &BTreeSet<Slice>) -> String {
+    if slices.is_empty() {
+        return "BEGIN".to_owned();
+    }
+    let slices: Vec<String> = slices.iter().map(Slice::to_string).collect();
+    let slices = slices.join(", ");
+    format!("BEGIN; SELECT 1 FROM slice_head WHERE slice IN ({slices}) ORDER BY slice FOR UPDATE")
+}
+
+/// Dropped without a commit: everything is taken back, beside, and the connection can be used again.
 impl Drop for Locked {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.get_mut().take() {
-            drop(connection.detach());
-        }
+        let Some(mut loan) = self.held.get_mut().take() else {
+            return;
+        };
+        let time = self.database.settings().connect();
+        let Ok(runtime) = Handle::try_current() else {
+            loan.session().close();
+            return;
+        };
+        let take_back = async move {
+            let taken = loan
+                .session()
+                .run(time, async |connection| connection.execute("ROLLBACK").await);
+            if let Err(error) = taken.await {
+                tracing::debug!("a lock ends with its connection: {error}");
+                loan.session().close();
+            }
+        };
+        self.tasks.spawn_on(take_back, &runtime);
     }
 }
 
 #[async_trait]
 impl LogReader for Locked {
     async fn load(&self, stream: &StreamId, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
-        decode_all(
-            &self
-                .run(async |connection| load(connection, stream, after).await)
-                .await?,
-        )
+        let rows = self.run(async |connection| load(connection, stream, after).await).await;
+        decode_all(&rows.map_err(of_store)?)
     }
 
     async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        decode_all(&self.run(async |connection| about(connection, subject).await).await?)
+        let rows = self.run(async |connection| about(connection, subject).await).await;
+        decode_all(&rows.map_err(of_store)?)
     }
 
     async fn probe(
@@ -115,24 +174,22 @@ impl LogReader for Locked {
     ) -> Result<Probe, StoreError> {
         self.run(async |connection| probe(connection, key, streams, slices).await)
             .await
+            .map_err(of_store)
     }
 }
 
 #[async_trait]
 impl LockedLog for Locked {
     async fn commit(self: Box<Self>, unit: Unit) -> Result<UnitOutcome, StoreError> {
-        let unit = EncodedUnit::of(unit);
-        let outcome = self
-            .run(async |connection| {
-                let outcome = append(connection, &[&unit]).await?.remove(0);
-                let appended = matches!(outcome, UnitOutcome::Appended { .. });
-                connection.execute(if appended { "COMMIT" } else { "ROLLBACK" }).await?;
+        let appended = self.append(&EncodedUnit::of(unit)).await;
+        self.health.note(appended.as_ref().err());
+        match appended {
+            Ok(outcome) => {
+                self.bell.ring();
                 Ok(outcome)
-            })
-            .await?;
-        // Back to the pool: the transaction is over.
-        drop(self.connection.lock().await.take());
-        self.bell.ring();
-        Ok(outcome)
+            }
+            Err(error) if is_repetition(&error) => Ok(UnitOutcome::Repeated),
+            Err(error) => Err(of_store(error)),
+        }
     }
 }

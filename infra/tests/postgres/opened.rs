@@ -1,71 +1,84 @@
-//! A database of a test's own, on the server that the environment names.
+//! A log in a database of a test's own.
 
 use std::sync::Arc;
 
 use cocotalk_application::port::key_vault::KeyVault;
 use cocotalk_infra::postgres::{Database, PostgresEventLog, PostgresKeyVault, Settings};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-/// A migrated database and the log in it. It stays on the server: servers of tests are thrown away as a whole.
+use crate::named::Named;
+
+/// A migrated database and the log in it. It is removed at the end.
 pub(crate) struct Opened {
     pub(crate) log: PostgresEventLog,
     pub(crate) settings: Settings,
+    pub(crate) tasks: TaskTracker,
     folder: TempDir,
-    _stop: DropGuard,
-}
-
-/// The server of the tests: a user that may create databases.
-pub(crate) fn server() -> String {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests are told by the environment where the servers are"
-    )]
-    let server = std::env::var("COCOTALK_TEST_POSTGRES");
-    server.expect("COCOTALK_TEST_POSTGRES names a server: run `cargo xtask test`, or `cargo xtask up --servers-only`")
-}
-
-/// The same server's other database.
-fn with_database(server: &str, name: &str) -> String {
-    let (address, query) = server.split_once('?').map_or((server, None), |(a, q)| (a, Some(q)));
-    let (host, _) = address.rsplit_once('/').expect("an address ends in a database");
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{host}/{name}{query}")
+    stop: CancellationToken,
+    _stop_at_the_end: DropGuard,
+    named: Named,
 }
 
 impl Opened {
     pub(crate) async fn fresh() -> Self {
-        let server = server();
-        let name = format!("test_{:032x}", rand::random::<u128>());
-        let mut connection = PgConnection::connect(&server).await.expect("the server answers");
-        connection
-            .execute(format!("CREATE DATABASE {name}").as_str())
-            .await
-            .expect("a database is made");
-        let settings = Settings {
-            url: with_database(&server, &name).as_str().into(),
-            ..Settings::default()
-        };
-        Database::migrate(&settings).await.expect("it is migrated");
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than the usual ones.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let named = Named::migrated().await;
+        let mut settings = named.settings();
+        change(&mut settings);
         let database = Database::open(&settings).await.expect("it is opened");
-        let stop = CancellationToken::new();
-        let log = PostgresEventLog::new(database, &TaskTracker::new(), stop.clone());
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         Self {
-            log,
+            log: PostgresEventLog::new(database, &tasks, stop.clone()),
             settings,
+            tasks,
             folder: tempfile::tempdir().expect("a folder"),
-            _stop: stop.drop_guard(),
+            _stop_at_the_end: stop.clone().drop_guard(),
+            stop,
+            named,
         }
     }
 
+    /// Another process on the same database.
+    pub(crate) async fn neighbour(&self) -> PostgresEventLog {
+        let database = Database::open(&self.settings).await.expect("it is opened");
+        PostgresEventLog::new(database, &self.tasks, self.stop.clone())
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        self.log.database().clone()
+    }
+
+    /// A connection as the user of the server, who may do anything.
+    pub(crate) async fn administrator(&self) -> PgConnection {
+        let settings = self.named.settings();
+        let connection = PgConnection::connect(settings.url.expose()).await;
+        connection.expect("the server answers")
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub(crate) async fn vault(&self) -> Arc<dyn KeyVault> {
-        let file = self.folder.path().join("master.key");
-        let database = self.log.database();
-        PostgresKeyVault::prepare(database, &file)
+        let file = self.folder().join("master.key");
+        PostgresKeyVault::prepare(self.log.database(), &file)
             .await
             .expect("a master key is made");
-        Arc::new(PostgresKeyVault::open(database.clone(), &file).expect("it is opened"))
+        Arc::new(PostgresKeyVault::open(self.database(), &file).expect("it is opened"))
     }
+}
+
+/// Ends every other connection to this database whose last statement is like this.
+pub(crate) async fn end_connections(administrator: &mut PgConnection, like: &str) -> u64 {
+    let text = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE $1";
+    let ended = sqlx::query(text).bind(like).fetch_all(administrator).await;
+    ended.expect("the server does it").len() as u64
 }

@@ -4,7 +4,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use cocotalk_application::error::StoreError;
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
@@ -17,7 +16,6 @@ use cocotalk_edge::position::MinPosition;
 use cocotalk_edge::problem::{Code, Problem, ProblemDetails};
 use cocotalk_edge::query::Query;
 use serde::{Deserialize, Serialize};
-use tokio::try_join;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::checkpoints::Projection;
@@ -70,21 +68,22 @@ pub(crate) async fn list(
     MinPosition(position): MinPosition,
 ) -> Result<Json<Changes>, Problem> {
     state.reach(&position, &[Projection::Rooms]).await?;
-    let (seat, room) = try_join!(state.seat(me.user_id, room_id), state.room(room_id))?;
+    // The seat after the room, so that it is at least as new; what came later still, the log says.
+    let room = state.room(room_id).await?;
+    let seat = state.seat(me.user_id, room_id).await?;
     let after = query.after_version;
     // The read model may be behind the log, never ahead of it.
     if room.version.0 > after.saturating_add(MAX_CHANGES as u64) {
         return Err(too_far_behind());
     }
-    let events = since(&state, room_id, after).await?;
-    let Some(newest) = events.last() else {
-        let version = Version(head(&state, room_id).await?.min(after));
-        let items = Vec::new();
-        return Ok(Json(Changes { items, version }));
-    };
-
-    let version = Version(newest.sequence);
+    let events = since(&state, room_id, room.version.0, after).await?;
     let first_seq = stay(&events, me.user_id, seat.first_seq()).ok_or_else(no_such_room)?;
+    let version = Version(
+        events
+            .last()
+            .map_or(room.version.0.min(after), |newest| newest.sequence),
+    );
+    let events = &events[known(&events, after)..];
     let keys = state.sealing.keys(events.iter().flat_map(subjects_of)).await?;
     let told = events.iter().filter_map(|event| frame_of(event, &keys));
     let items = for_viewer(told.collect(), first_seq);
@@ -97,27 +96,30 @@ fn too_far_behind() -> Problem {
     ))
 }
 
-/// All events after a version, if they are not too many.
-async fn since(state: &QueryState, room: RoomId, after: u64) -> Result<Vec<RecordedEvent>, Problem> {
+/// All events after a version that the client knows, and before them those that the read model does not show yet: only they
+/// say who is still in the room. Too many of the former are for another day, too many of the latter for another moment.
+async fn since(state: &QueryState, room: RoomId, shown: u64, after: u64) -> Result<Vec<RecordedEvent>, Problem> {
     let stream = StreamId::Room(room);
-    // Nothing stands beyond this, and the stores' numbers are signed.
-    let mut after = after.min(i64::MAX as u64);
+    let mut from = after.min(shown);
     let mut events: Vec<RecordedEvent> = Vec::new();
     loop {
-        let page = state.log.load(&stream, after).await?;
+        let page = state.log.load(&stream, from).await?;
         let Some(last) = page.last() else { return Ok(events) };
-        after = last.sequence;
+        from = last.sequence;
         events.extend(page);
-        if events.len() > MAX_CHANGES {
+        let known = known(&events, after);
+        if events.len() - known > MAX_CHANGES {
             return Err(too_far_behind());
+        }
+        if known > MAX_CHANGES {
+            return Err(Problem::new(Code::ReadModelBehind));
         }
     }
 }
 
-/// The version of a room in the log.
-async fn head(state: &QueryState, room: RoomId) -> Result<u64, StoreError> {
-    let probe = state.log.probe(None, &[StreamId::Room(room)], &[]).await?;
-    Ok(probe.versions.first().copied().unwrap_or_default())
+/// How many of these events the client knows already.
+fn known(events: &[RecordedEvent], after: u64) -> usize {
+    events.partition_point(|event| event.sequence <= after)
 }
 
 /// The first item that a person may see, given what the read model says and what the events say that it may not know yet:
@@ -260,14 +262,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_leave_that_the_read_model_does_not_know_yet_counts() {
+    async fn a_leave_that_the_read_model_does_not_know_yet_counts_whatever_the_client_knows() {
         let api = Api::new();
         let [mina, jun, hana] = api.world.three();
         let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.hold();
         api.world.leave(room, jun);
         api.world.say(room, mina, "없을 때");
-        api.world.forget_leave(room, jun);
-        assert_eq!(api.get(jun, &path(room, 1)).await.refused(404), "room_not_found");
+        api.world.say(room, mina, "아직도 없을 때");
+        for after in [0, 1, 2, 3, 4, 9] {
+            let answer = api.get(jun, &path(room, after)).await;
+            assert_eq!(answer.refused(404), "room_not_found", "{after}");
+        }
+        api.world.invite(room, mina, &[jun]);
+        let changes = api.get(jun, &path(room, 3)).await.ok();
+        assert_eq!(column(&changes, "type"), ["room.changed", "member.joined"]);
+    }
+
+    #[tokio::test]
+    async fn who_knows_more_than_the_read_model_is_told_the_rest() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.hold();
+        for word in ["하나", "둘", "셋"] {
+            api.world.say(room, mina, word);
+        }
+        let changes = api.get(jun, &path(room, 3)).await.ok();
+        assert_eq!(column(&changes, "version"), [4]);
+        for after in [4, 5, u64::MAX] {
+            let changes = api.get(jun, &path(room, after)).await.ok();
+            assert_eq!(changes, json!({"items": [], "version": 4}), "{after}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_read_model_that_is_too_far_behind_to_say_who_is_there_is_waited_for() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.hold();
+        for _ in 0..1_001 {
+            api.world.say(room, mina, "글");
+        }
+        api.get(jun, &path(room, 1_001)).await.ok();
+        let answer = api.get(jun, &path(room, 1_002)).await;
+        assert_eq!(answer.refused(503), "read_model_behind");
+        assert_eq!(answer.headers["retry-after"], "1");
+        api.world.release();
+        api.get(jun, &path(room, 1_002)).await.ok();
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use cocotalk_application::trace::TraceParent;
 use cocotalk_domain::id::{CommandId, RoomId};
 use cocotalk_edge::body::parse;
 use cocotalk_edge::message::PostMessage;
@@ -45,6 +46,9 @@ pub(super) struct Send {
     _op: SendOp,
     pub(super) room_id: RoomId,
     pub(super) idempotency_key: CommandId,
+    /// What the header of this name is to a request: one that is not well-formed is passed over.
+    #[serde(default)]
+    traceparent: Option<String>,
     /// A [`PostMessage`]: what is wrong with it is told as it is over HTTP.
     message: Box<RawValue>,
 }
@@ -79,6 +83,11 @@ impl ClientFrame {
 }
 
 impl Send {
+    /// The place in a trace that it belongs to.
+    pub(super) fn trace_parent(&self) -> Option<TraceParent> {
+        self.traceparent.as_deref()?.parse().ok()
+    }
+
     /// The message that is to be sent.
     pub(super) fn message(&self) -> Result<PostMessage, Problem> {
         parse(self.message.get().as_bytes())

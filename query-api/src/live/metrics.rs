@@ -10,6 +10,8 @@ pub(super) const HELLOS: &str = "cocotalk_live_hellos_total";
 pub(super) const CUT: &str = "cocotalk_live_cut_total";
 /// Events that were fetched from the log because the feed had lost them.
 pub(super) const HEALED: &str = "cocotalk_live_healed_events_total";
+/// Events that the feed brought again, and that were dropped.
+pub(super) const DROPPED: &str = "cocotalk_live_dropped_events_total";
 /// Sockets closed by the server, by `code`.
 pub(super) const CLOSED: &str = "cocotalk_live_closed_total";
 
@@ -27,6 +29,11 @@ pub(super) fn describe() {
         HEALED,
         metrics::Unit::Count,
         "Events fetched from the log to fill a gap of the feed"
+    );
+    metrics::describe_counter!(
+        DROPPED,
+        metrics::Unit::Count,
+        "Events that the feed brought again, and that were dropped"
     );
     metrics::describe_counter!(CLOSED, metrics::Unit::Count, "Sockets closed by the server");
 }

@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use axum::extract::ws::Utf8Bytes;
 use cocotalk_application::port::event_log::RecordedEvent;
-use cocotalk_application::position::Position;
 use cocotalk_application::sealing::Keys;
 use cocotalk_domain::id::RoomId;
 use cocotalk_domain::number::Seq;
@@ -73,14 +72,14 @@ impl Rendered {
 
 /// The read marks of one room in one commit: told as one frame.
 #[derive(Default)]
-pub(super) struct ReadsOfRoom {
+pub(super) struct ReadsOfRoom<'a> {
     reads: Vec<MemberRead>,
-    last: Option<(Position, cocotalk_domain::time::Instant)>,
+    newest: Option<(&'a RecordedEvent, cocotalk_domain::time::Instant)>,
 }
 
-impl ReadsOfRoom {
-    pub(super) fn add(&mut self, mark: &ReadAdvanced, event: &RecordedEvent) {
-        self.last = Some((Position::at(event.slice, event.slice_pos), mark.at));
+impl<'a> ReadsOfRoom<'a> {
+    pub(super) fn add(&mut self, mark: &ReadAdvanced, event: &'a RecordedEvent) {
+        self.newest = Some((event, mark.at));
         match self.reads.iter_mut().find(|read| read.user_id == mark.user_id) {
             Some(read) => read.read_seq = read.read_seq.max(mark.read_seq),
             None => self.reads.push(MemberRead {
@@ -91,7 +90,7 @@ impl ReadsOfRoom {
     }
 
     pub(super) fn into_frame(self, room: RoomId) -> Option<Utf8Bytes> {
-        let (position, at) = self.last?;
-        Some(text(&read_advanced(room, self.reads, position.to_string(), at)))
+        let (newest, at) = self.newest?;
+        Some(text(&read_advanced(newest, room, at, self.reads)))
     }
 }

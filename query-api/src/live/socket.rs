@@ -84,7 +84,7 @@ async fn hello(socket: &mut WebSocket, live: &Live) -> Result<(Identity, Joined)
     let joined = joined.map_err(|error| {
         match error {
             JoinError::Store(error) => tracing::warn!("a socket was not let in: {}", chain(&error)),
-            JoinError::Behind => tracing::warn!("a socket was not let in: the live feed is behind the read model"),
+            JoinError::ModelBehind | JoinError::FeedBehind => tracing::warn!("a socket was not let in: {error}"),
             JoinError::Closed => return Close::GoingAway,
         }
         Close::Busy

@@ -16,6 +16,7 @@ use cocotalk_domain::seat::SeatEvent;
 use futures_channel::mpsc;
 use lru::LruCache;
 
+use super::marks::Known;
 use super::rendered::Rendered;
 use super::sockets::{Outgoing, Socket, SocketId, Sockets};
 use super::window::{Membership, Window, membership, room_of};
@@ -40,6 +41,8 @@ pub(super) struct Admission {
     pub(super) missed: Vec<Arc<RecordedEvent>>,
     /// The first visible item of each of its rooms.
     pub(super) first_seqs: HashMap<RoomId, Seq>,
+    /// What is known of the rooms in which it missed read marks.
+    pub(super) known: Known,
 }
 
 /// The routing tables.
@@ -73,7 +76,7 @@ impl Tables {
         self.sockets.len()
     }
 
-    /// Lets a socket in. `rows` are the person's rooms as they were at some moment after `read_at` and before now; what the
+    /// Lets a socket in. `rows` are the person's rooms as the read model showed them when it had passed `read_at`; what the
     /// window tells of joins and leaves since then is taken into account. `since` is where its replay begins.
     pub(super) fn admit(
         &mut self,
@@ -112,6 +115,7 @@ impl Tables {
         Admission {
             id,
             now: self.window.cursor(),
+            known: Known::of(&missed, self.window.facts()),
             missed,
             first_seqs,
         }
@@ -143,18 +147,23 @@ impl Tables {
         self.closed
     }
 
-    /// Which of these events somebody here is told of: those of rooms that somebody is in, and from the event on that lets
-    /// somebody in.
+    /// Which of these events somebody here is told of: those of rooms that somebody is in, from the event on that lets
+    /// somebody in, and a leave of somebody who is here.
     pub(super) fn wanted(&self, events: &[Arc<RecordedEvent>]) -> Vec<bool> {
         let mut joined: HashSet<RoomId> = HashSet::new();
         let wanted = events.iter().map(|event| {
             let Some(room) = room_of(event) else { return false };
-            if let Some(Membership::Joined(_, users)) = membership(event)
-                && users.iter().any(|user| self.users.contains_key(user))
-            {
-                joined.insert(room);
-            }
-            self.rooms.contains_key(&room) || joined.contains(&room)
+            let is_left = match membership(event) {
+                Some(Membership::Joined(_, users)) => {
+                    if users.iter().any(|user| self.users.contains_key(user)) {
+                        joined.insert(room);
+                    }
+                    false
+                }
+                Some(Membership::Left(_, user)) => self.users.contains_key(&user),
+                None => false,
+            };
+            is_left || self.rooms.contains_key(&room) || joined.contains(&room)
         });
         wanted.collect()
     }
@@ -252,6 +261,7 @@ impl Tables {
                 .send(seat.socket, Outgoing::Frame(rendered.for_viewer(seat.first_seq)));
         }
         if let Some(Membership::Left(_, user)) = membership(event) {
+            self.tell_unseated(room, user, rendered);
             self.take_seats(room, |seat| seat.user == user);
             for id in self.users.get(&user).into_iter().flatten() {
                 if let Some(socket) = self.sockets.get_mut(*id) {
@@ -261,13 +271,24 @@ impl Tables {
         }
     }
 
-    fn tell_seat(
+    /// Tells somebody of their own leave who was let in when the read model showed it already: they have no seat there, and
+    /// what they knew before they came has the room still.
+    fn tell_unseated(&mut self, room: RoomId, user: UserId, rendered: &Rendered) {
+        let seats = self.rooms.get(&room).map(Vec::as_slice).unwrap_or_default();
+        for id in self.users.get(&user).into_iter().flatten() {
+            if !seats.iter().any(|seat| seat.socket == *id) {
+                self.sockets.send(*id, Outgoing::Frame(rendered.whole.clone()));
+            }
+        }
+    }
+
+    fn tell_seat<'a>(
         &mut self,
         room: RoomId,
-        event: &RecordedEvent,
+        event: &'a RecordedEvent,
         seat: &SeatEvent,
         rendered: &Rendered,
-        reads: &mut super::rendered::ReadsOfRoom,
+        reads: &mut super::rendered::ReadsOfRoom<'a>,
     ) {
         let (user, private) = match seat {
             SeatEvent::ReadAdvanced(e) => {

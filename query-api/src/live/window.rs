@@ -13,6 +13,8 @@ use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
 
+use super::facts::Facts;
+
 /// Bytes that an event takes in memory beside what was sealed in it, roughly.
 const EVENT_BYTES: usize = 600;
 
@@ -21,6 +23,7 @@ pub(super) struct Window {
     slices: Vec<Tail>,
     /// The slices of all kept events in the order in which they came, so that the oldest goes first.
     order: VecDeque<Slice>,
+    facts: Facts,
     bytes: usize,
     max_bytes: usize,
     max_age_us: i64,
@@ -88,6 +91,7 @@ impl Window {
         Self {
             slices,
             order: VecDeque::new(),
+            facts: Facts::default(),
             bytes: 0,
             max_bytes,
             max_age_us,
@@ -117,6 +121,7 @@ impl Window {
         }
         tail.head = event.slice_pos;
         self.bytes += bytes_of(&event);
+        self.facts.take_in(&event);
         self.order.push_back(event.slice);
         tail.events.push_back(event);
         while self.bytes > self.max_bytes {
@@ -139,8 +144,11 @@ impl Window {
         }
     }
 
-    /// Puts what was prepended slice by slice in the order of time, so that the oldest goes first.
+    /// Puts what was prepended slice by slice in the order of time, so that the oldest goes first, and learns what it says.
     pub(super) fn put_in_order(&mut self) {
+        self.facts = Facts::default();
+        let kept = self.slices.iter().flat_map(|tail| &tail.events);
+        kept.for_each(|event| self.facts.take_in(event));
         let kept = self.slices.iter().flat_map(|tail| &tail.events);
         let mut order: Vec<(i64, u64, Slice)> = kept.map(|event| (event.ts_us, event.slice_pos, event.slice)).collect();
         order.sort_unstable();
@@ -163,6 +171,16 @@ impl Window {
         if let Some(event) = self.slices[slice.index()].events.pop_front() {
             self.bytes -= bytes_of(&event);
         }
+    }
+
+    /// What the kept events say.
+    pub(super) const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether the cursor is ahead of the window in some slice.
+    pub(super) fn is_before(&self, cursor: &Cursor) -> bool {
+        cursor.0.iter().zip(&self.slices).any(|(pos, tail)| *pos > tail.head)
     }
 
     /// Whether everything after the cursor is kept.

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use crate::checkpoints::Projection;
 use crate::names::Profiles;
-use crate::state::QueryState;
+use crate::state::{QueryState, no_such_room};
 use crate::unread::Watermarks;
 use crate::words::Role;
 
@@ -79,6 +79,8 @@ pub(crate) async fn list(
     )?;
     members.sort_unstable_by_key(|member| (member.joined_seq, member.user_id));
     let watermarks = Watermarks::new(room.kind, &members, &reads);
+    // Somebody may have left since their place was read.
+    watermarks.get(me.user_id).ok_or_else(no_such_room)?;
     let profiles = Profiles::of(&*state.model, members.iter().map(|member| member.user_id)).await?;
     let keys = state.sealing.keys(profiles.subjects()).await?;
     let names = profiles.open(&keys);

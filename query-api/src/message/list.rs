@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use cocotalk_application::error::StoreError;
-use cocotalk_application::row::{MessageRow, ReplyMeta, RoomRow, UserRoomRow};
+use cocotalk_application::row::{MemberRow, MessageRow, ReplyMeta, RoomRow};
 use cocotalk_application::sealing::Keys;
 use cocotalk_domain::id::RoomId;
 use cocotalk_domain::limits::READS_SHOWN_MEMBERS;
@@ -23,7 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::checkpoints::Projection;
 use crate::frame::MemberRead;
 use crate::item::{Item, ReplyTo};
-use crate::state::QueryState;
+use crate::state::{QueryState, no_such_room};
 use crate::unread::Watermarks;
 use crate::window::{Place, Window};
 
@@ -101,10 +101,19 @@ pub(crate) async fn list(
 
     let (seat, room) = try_join!(state.seat(me.user_id, room_id), state.room(room_id))?;
     let last_seq = room.last.as_ref().map_or(Seq(0), |last| last.seq);
-    let first_seq = seat.first_seq().max(Seq(1));
-    let window = Window::new(place, limit as u64, &(first_seq.0..=last_seq.0));
-    let (rows, watermarks) = try_join!(rows(&state, room_id, &window), watermarks(&state, &room))?;
-    let answered = answered(&state, &seat, &rows).await?;
+    let visible = |first_seq: Seq| Window::new(place, limit as u64, &(first_seq.0..=last_seq.0));
+    let mut first_seq = seat.first_seq().max(Seq(1));
+    let mut window = visible(first_seq);
+    let (mut rows, (members, watermarks)) = try_join!(page(&state, room_id, &window), watermarks(&state, &room))?;
+    // The members were read after the room, their own place beside it: since then they may have left, or come anew.
+    let mine = members.iter().find(|member| member.user_id == me.user_id);
+    let joined_seq = mine.ok_or_else(no_such_room)?.joined_seq;
+    if joined_seq > first_seq {
+        first_seq = joined_seq;
+        window = visible(first_seq);
+        rows = page(&state, room_id, &window).await?;
+    }
+    let answered = answered(&state, room_id, first_seq, &rows).await?;
     let sealed = rows.iter().chain(answered.values()).filter_map(|row| row.body.as_ref());
     let keys = state.sealing.keys(sealed.map(|body| body.subject)).await?;
 
@@ -124,28 +133,30 @@ pub(crate) async fn list(
     }))
 }
 
-async fn rows(state: &QueryState, room: RoomId, window: &Window) -> Result<Vec<MessageRow>, StoreError> {
+async fn page(state: &QueryState, room: RoomId, window: &Window) -> Result<Vec<MessageRow>, StoreError> {
     match window.page() {
         Some(page) => state.model.messages(room, page).await,
         None => Ok(Vec::new()),
     }
 }
 
-async fn watermarks(state: &QueryState, room: &RoomRow) -> Result<Watermarks, StoreError> {
+async fn watermarks(state: &QueryState, room: &RoomRow) -> Result<(Vec<MemberRow>, Watermarks), StoreError> {
     let (members, reads) = try_join!(state.model.members(room.room_id), state.model.reads(room.room_id))?;
-    Ok(Watermarks::new(room.kind, &members, &reads))
+    let watermarks = Watermarks::new(room.kind, &members, &reads);
+    Ok((members, watermarks))
 }
 
 /// The messages that those of a page answer, as far as this person may see them and the page does not have them itself.
 async fn answered(
     state: &QueryState,
-    seat: &UserRoomRow,
+    room: RoomId,
+    first_seq: Seq,
     rows: &[MessageRow],
 ) -> Result<HashMap<Seq, MessageRow>, StoreError> {
     let Some((first, last)) = rows.first().zip(rows.last()) else {
         return Ok(HashMap::new());
     };
-    let elsewhere = |seq: &Seq| *seq >= seat.first_seq() && !(first.seq..=last.seq).contains(seq);
+    let elsewhere = |seq: &Seq| *seq >= first_seq && !(first.seq..=last.seq).contains(seq);
     let seqs = rows.iter().filter_map(|row| Some(row.meta.reply_to.as_ref()?.seq));
     let mut seqs: Vec<Seq> = seqs.filter(elsewhere).collect();
     seqs.sort_unstable();
@@ -153,7 +164,7 @@ async fn answered(
     if seqs.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = state.model.messages_at(seat.room_id, &seqs).await?;
+    let rows = state.model.messages_at(room, &seqs).await?;
     Ok(rows.into_iter().map(|row| (row.seq, row)).collect())
 }
 

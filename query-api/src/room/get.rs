@@ -63,8 +63,9 @@ pub(crate) async fn get(
     state
         .reach(&position, &[Projection::Rooms, Projection::Reads, Projection::People])
         .await?;
-    let seat = state.seat(me.user_id, room_id).await?;
+    // After the room: whoever is shown what is in it now is still in it.
     let room = state.room(room_id).await?;
+    let seat = state.seat(me.user_id, room_id).await?;
     let my_role = my_role(&state, &room, me.user_id).await?;
     // After the head: a message of mine that is in it has moved my position already.
     let read = state.model.user_read(me.user_id, room_id).await?;

@@ -110,6 +110,7 @@ mod tests {
     use cocotalk_domain::time::Instant;
     use serde_json::{Value, json};
 
+    use crate::testing::world::Table;
     use crate::testing::{Api, NOW, column};
 
     const ROOMS: &str = "/v1/rooms";
@@ -212,6 +213,25 @@ mod tests {
         api.world.read(room, jun, 2);
         api.world.forget_head(room);
         assert_eq!(api.get(jun, ROOMS).await.ok()["total_unread"], 0);
+    }
+
+    #[tokio::test]
+    async fn my_own_message_is_read_before_the_positions_know_it() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.say(room, mina, "하나");
+        api.world.hold_one("reads");
+        api.world.show(&[Table::Rooms, Table::Messages]);
+        let seq = api.world.say(room, jun, "둘");
+        api.world.show(&[Table::Rooms, Table::Messages]);
+        let rooms = api.get(jun, ROOMS).await.ok();
+        let listed = &rooms["items"][0];
+        assert_eq!(
+            (&listed["read_seq"], &listed["unread_count"], &rooms["total_unread"]),
+            (&json!(seq), &json!(0), &json!(0))
+        );
+        assert_eq!(api.get(mina, ROOMS).await.ok()["total_unread"], 1);
     }
 
     #[tokio::test]

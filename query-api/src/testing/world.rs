@@ -1,35 +1,33 @@
 //! The store of the tests: rooms that decide by the domain's rules, a log of their events, and the rows made of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+mod ports;
+mod rows;
 
-use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
 use cocotalk_application::error::StoreError;
-use cocotalk_application::port::clock::Clock;
-use cocotalk_application::port::event_log::{
-    EventLog, LockedLog, LogReader, PAGE_EVENTS, Probe, RecordedEvent, Snapshot, Unit, UnitOutcome,
-};
-use cocotalk_application::port::key_vault::{KeyBytes, KeyVault};
-use cocotalk_application::port::read_model::{From, Page, ReadModel};
-use cocotalk_application::row::{
-    ItemKind, ItemMeta, LastItem, MemberRow, MessageRow, ProfileRow, ReplyMeta, RoomReadRow, RoomRow, UserReadRow,
-    UserRoomRow,
-};
+use cocotalk_application::port::event_log::{Metadata, RecordedEvent};
+use cocotalk_application::port::key_vault::KeyBytes;
+use cocotalk_application::port::live::{Committed, Typing};
+use cocotalk_application::row::ProfileRow;
 use cocotalk_application::sealing::DataKey;
 use cocotalk_domain::event::{AnyEvent, DecodeError};
 use cocotalk_domain::id::{CommandId, MessageId, RoomId, UserId};
-use cocotalk_domain::limits::{Limits, MEMBERS_SAMPLE};
+use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::{Cnt, Seq, Version};
-use cocotalk_domain::room::event::Opened;
-use cocotalk_domain::room::{Invitation, MessageFacts, Role, Room, RoomCommand, RoomEvent, RoomKind, Settings, Who};
+use cocotalk_domain::room::{Invitation, MessageFacts, Room, RoomCommand, RoomEvent, Who};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
 use cocotalk_domain::text::{MessageText, Notice, RoomName};
 use cocotalk_domain::time::Instant;
-use uuid::Uuid;
+use rows::Rows;
+pub(crate) use rows::Table;
+use tokio::sync::broadcast;
 
 /// When everything begins.
 pub(crate) const NOW: Instant = Instant::from_millis(1_767_225_600_000);
@@ -47,26 +45,67 @@ fn key_of(user: UserId) -> KeyBytes {
 }
 
 /// What there is.
-#[derive(Default)]
 pub(crate) struct World {
     tables: Mutex<Tables>,
-    statements: AtomicUsize,
+    feed: broadcast::Sender<Committed>,
+    signals: broadcast::Sender<Typing>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            tables: Mutex::default(),
+            feed: broadcast::Sender::new(FEED),
+            signals: broadcast::Sender::new(FEED),
+        }
+    }
+}
+
+/// How long a slow server takes.
+const SLOW: Duration = Duration::from_millis(5);
+/// Commits that a listener may be behind.
+pub(crate) const FEED: usize = 16;
+
+/// A server that the store stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// The event log.
+    Log,
+    /// The key vault.
+    Keys,
+    /// The read model.
+    Model,
+}
+
+/// What is wrong with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It says so.
+    Away,
+    /// It says nothing.
+    Silent,
+    /// It takes its time.
+    Slow,
 }
 
 #[derive(Default)]
 struct Tables {
     clock_ms: i64,
     positions: HashMap<Slice, u64>,
-    held: Option<[u64; SLICES]>,
     forgotten: BTreeSet<UserId>,
     states: HashMap<RoomId, Room>,
-    log: HashMap<StreamId, Vec<RecordedEvent>>,
-    rooms: HashMap<RoomId, RoomRow>,
-    user_rooms: BTreeMap<(UserId, RoomId), UserRoomRow>,
-    user_reads: BTreeMap<(UserId, RoomId), UserReadRow>,
-    members: BTreeMap<(RoomId, UserId), MemberRow>,
-    messages: BTreeMap<(RoomId, Seq), MessageRow>,
-    profiles: HashMap<UserId, ProfileRow>,
+    metadata: Arc<Metadata>,
+    log: HashMap<StreamId, Vec<Arc<RecordedEvent>>>,
+    /// What the feed has not brought yet.
+    unpublished: Vec<Arc<RecordedEvent>>,
+    /// What the projections make of all events.
+    rows: Rows,
+    /// What is seen of it, where they are held.
+    shown: Option<Rows>,
+    /// Where they are held.
+    held: HashMap<&'static str, [u64; SLICES]>,
+    faults: BTreeMap<Part, Fault>,
+    statements: BTreeMap<Part, usize>,
 }
 
 impl World {
@@ -76,7 +115,7 @@ impl World {
         let json = serde_json::json!({"handle": format!("person.{number}"), "display_name": name});
         let sealed = seal(user_id, &json.to_string());
         let version = Version(1);
-        self.tables().profiles.insert(
+        self.tables().rows.profiles.insert(
             user_id,
             ProfileRow {
                 user_id,
@@ -186,7 +225,7 @@ impl World {
         let mut tables = self.tables();
         let (at, read_seq) = (tables.tick(), Seq(seq));
         let read_cnt = tables.states[&room_id].cnt_at(read_seq);
-        tables.raise(room_id, user_id, read_seq, read_cnt);
+        tables.rows.raise(room_id, user_id, read_seq, read_cnt);
         let event = SeatEvent::ReadAdvanced(ReadAdvanced {
             room_id,
             user_id,
@@ -203,7 +242,7 @@ impl World {
         let at = tables.tick();
         let room = &tables.states[&room_id];
         let (floor_seq, floor_cnt) = (room.last_seq().next(), room.last_cnt());
-        let seat = tables.user_rooms.get_mut(&(user_id, room_id)).unwrap();
+        let seat = tables.rows.user_rooms.get_mut(&(user_id, room_id)).unwrap();
         (seat.floor_seq, seat.floor_cnt) = (floor_seq, floor_cnt);
         let event = SeatEvent::FloorRaised(FloorRaised {
             room_id,
@@ -220,7 +259,7 @@ impl World {
         let alias = Some(seal(user_id, alias));
         let mut tables = self.tables();
         let at = tables.tick();
-        let seat = tables.user_rooms.get_mut(&(user_id, room_id)).unwrap();
+        let seat = tables.rows.user_rooms.get_mut(&(user_id, room_id)).unwrap();
         seat.muted_until = Some(muted_until);
         seat.pinned_at = Some(at);
         seat.alias.clone_from(&alias);
@@ -257,6 +296,7 @@ impl World {
     pub(crate) fn forget_head(&self, room_id: RoomId) {
         let mut tables = self.tables();
         let last = tables
+            .rows
             .rooms
             .get_mut(&room_id)
             .and_then(|room| room.last.as_mut())
@@ -264,20 +304,101 @@ impl World {
         (last.seq, last.cnt) = (Seq(1), Cnt(0));
     }
 
-    /// The read model does not know yet that somebody left.
-    pub(crate) fn forget_leave(&self, room_id: RoomId, user_id: UserId) {
-        self.tables().user_rooms.get_mut(&(user_id, room_id)).unwrap().present = true;
-    }
-
-    /// The projections stop here, as far as their checkpoints say.
+    /// The projections stop here.
     pub(crate) fn hold(&self) {
         let mut tables = self.tables();
-        tables.held = Some(tables.heads());
+        let heads = tables.heads();
+        tables.held = Table::ALL.map(|table| (table.projection(), heads)).into();
+        tables.shown = Some(tables.rows.clone());
+    }
+
+    /// One of them stops here.
+    pub(crate) fn hold_one(&self, projection: &'static str) {
+        let mut tables = self.tables();
+        let heads = tables.heads();
+        tables.held.insert(projection, heads);
+        if tables.shown.is_none() {
+            tables.shown = Some(tables.rows.clone());
+        }
+    }
+
+    /// While they are held, some tables are as new as the log all the same: rows come before checkpoints.
+    pub(crate) fn show(&self, shown: &[Table]) {
+        let mut tables = self.tables();
+        let Tables { rows, shown: seen, .. } = &mut *tables;
+        let seen = seen.as_mut().expect("the projections are held");
+        shown.iter().for_each(|table| seen.take(*table, rows));
+    }
+
+    /// While they are held, a room's row is that of an earlier version: that of its first events, or none.
+    pub(crate) fn show_past(&self, room_id: RoomId, version: u64) {
+        let mut tables = self.tables();
+        let mut rows = Rows::default();
+        let events = tables.log[&StreamId::Room(room_id)].iter().take(version as usize);
+        for (event, version) in events.zip(1..) {
+            if let Ok(AnyEvent::Room(event)) = &event.event {
+                rows.project(room_id, event, Version(version));
+            }
+        }
+        let seen = tables.shown.as_mut().expect("the projections are held");
+        match rows.rooms.remove(&room_id) {
+            Some(row) => drop(seen.rooms.insert(room_id, row)),
+            None => drop(seen.rooms.remove(&room_id)),
+        }
     }
 
     /// The projections go on.
     pub(crate) fn release(&self) {
-        self.tables().held = None;
+        let mut tables = self.tables();
+        tables.held.clear();
+        tables.shown = None;
+    }
+
+    /// A server is away, or silent, from now on; or nothing is wrong with it any more.
+    pub(crate) fn fault(&self, part: Part, fault: Option<Fault>) {
+        let mut tables = self.tables();
+        match fault {
+            Some(fault) => drop(tables.faults.insert(part, fault)),
+            None => drop(tables.faults.remove(&part)),
+        }
+    }
+
+    /// Requests bring this trace along from now on.
+    pub(crate) fn trace(&self, traceparent: &str) {
+        self.tables().metadata = Arc::new(Metadata {
+            traceparent: Some(traceparent.to_owned()),
+            ..Metadata::default()
+        });
+    }
+
+    /// Commands have this id from now on, and bring no trace along.
+    pub(crate) fn command(&self, command_id: CommandId) {
+        self.tables().metadata = Arc::new(Metadata {
+            command_id: command_id.to_string(),
+            ..Metadata::default()
+        });
+    }
+
+    /// What was appended since the last time, taken from the feed.
+    pub(crate) fn withhold(&self) -> Vec<Arc<RecordedEvent>> {
+        mem::take(&mut self.tables().unpublished)
+    }
+
+    /// The feed brings these events.
+    pub(crate) fn bring(&self, events: &[Arc<RecordedEvent>]) {
+        // An error means that nobody listens.
+        drop(self.feed.send(events.into()));
+    }
+
+    /// The feed brings everything appended since the last time.
+    pub(crate) fn publish(&self) {
+        let events = self.withhold();
+        self.bring(&events);
+    }
+
+    /// The positions of all newest events.
+    pub(crate) fn heads(&self) -> [u64; SLICES] {
+        self.tables().heads()
     }
 
     /// Where the newest event of a room stands.
@@ -288,21 +409,40 @@ impl World {
 
     /// The events of a stream.
     pub(crate) fn events(&self, stream: StreamId) -> Vec<RecordedEvent> {
-        self.tables().log[&stream].clone()
+        let tables = self.tables();
+        tables.log[&stream].iter().map(|event| (**event).clone()).collect()
     }
 
     /// How many statements were executed since the last time.
     pub(crate) fn statements(&self) -> usize {
-        self.statements.swap(0, Ordering::Relaxed)
+        mem::take(&mut self.tables().statements).values().sum()
+    }
+
+    /// How many of them by one server, without forgetting any.
+    pub(crate) fn statements_of(&self, part: Part) -> usize {
+        self.tables().statements.get(&part).copied().unwrap_or_default()
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap()
     }
 
-    fn table(&self) -> MutexGuard<'_, Tables> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        self.tables()
+    /// Asks a server for something.
+    async fn ask(&self, part: Part) -> Result<MutexGuard<'_, Tables>, StoreError> {
+        let fault = {
+            let mut tables = self.tables();
+            *tables.statements.entry(part).or_default() += 1;
+            tables.faults.get(&part).copied()
+        };
+        match fault {
+            None => Ok(self.tables()),
+            Some(Fault::Away) => Err(StoreError::unavailable("a server", std::io::Error::other("it is away"))),
+            Some(Fault::Silent) => std::future::pending().await,
+            Some(Fault::Slow) => {
+                tokio::time::sleep(SLOW).await;
+                Ok(self.tables())
+            }
+        }
     }
 
     /// Lets the room decide, keeps what happened, and answers the newest seq.
@@ -313,7 +453,7 @@ impl World {
         for event in room.decide(command(at)).unwrap() {
             room.evolve(&event);
             let version = tables.append(StreamId::Room(room_id), Ok(event.clone().into()), at);
-            tables.project(room_id, &event, version);
+            tables.rows.project(room_id, &event, version);
         }
         let seq = room.last_seq();
         tables.states.insert(room_id, room);
@@ -350,6 +490,11 @@ impl Tables {
         heads
     }
 
+    /// What queries see.
+    fn seen(&self) -> &Rows {
+        self.shown.as_ref().unwrap_or(&self.rows)
+    }
+
     fn append(&mut self, stream: StreamId, event: Result<AnyEvent, DecodeError>, at: Instant) -> Version {
         let slice = stream.slice();
         let pos = self.positions.entry(slice).or_default();
@@ -357,391 +502,17 @@ impl Tables {
         let slice_pos = *pos;
         let events = self.log.entry(stream).or_default();
         let sequence = events.len() as u64 + 1;
-        events.push(RecordedEvent {
+        let event = Arc::new(RecordedEvent {
             stream,
             sequence,
             slice,
             slice_pos,
             ts_us: at.millis() * 1_000,
             event,
-            metadata: Arc::default(),
+            metadata: Arc::clone(&self.metadata),
         });
+        events.push(Arc::clone(&event));
+        self.unpublished.push(event);
         Version(sequence)
-    }
-
-    fn raise(&mut self, room_id: RoomId, user_id: UserId, read_seq: Seq, read_cnt: Cnt) {
-        let row = UserReadRow {
-            room_id,
-            read_seq,
-            read_cnt,
-        };
-        let read = self.user_reads.entry((user_id, room_id)).or_insert(row);
-        if read.read_seq < read_seq {
-            *read = row;
-        }
-    }
-
-    fn project(&mut self, room_id: RoomId, event: &RoomEvent, version: Version) {
-        match event {
-            RoomEvent::Opened(e) => self.open(e, version),
-            RoomEvent::MembersInvited(e) => {
-                let meta = ItemMeta {
-                    members: e.user_ids.clone(),
-                    ..ItemMeta::default()
-                };
-                self.item(line(room_id, (e.seq, e.cnt), ItemKind::Invited, e.by, e.at, meta), None);
-                for user_id in &e.user_ids {
-                    self.arrive(room_id, *user_id, Role::Member, (e.seq, e.cnt), e.at, None);
-                }
-                self.recount(room_id, e.member_count, &e.sample);
-            }
-            RoomEvent::MemberLeft(e) => {
-                let meta = ItemMeta {
-                    members: vec![e.user_id],
-                    ..ItemMeta::default()
-                };
-                self.item(
-                    line(room_id, (e.seq, e.cnt), ItemKind::Left, e.user_id, e.at, meta),
-                    None,
-                );
-                self.members.remove(&(room_id, e.user_id));
-                self.user_rooms.get_mut(&(e.user_id, room_id)).unwrap().present = false;
-                self.recount(room_id, e.member_count, &e.sample);
-            }
-            RoomEvent::RoleChanged(e) => self.members.get_mut(&(room_id, e.user_id)).unwrap().role = e.role,
-            RoomEvent::Renamed(e) => {
-                let name = e.name.as_ref().map(ToString::to_string);
-                let meta = ItemMeta {
-                    name: name.clone(),
-                    ..ItemMeta::default()
-                };
-                self.item(line(room_id, (e.seq, e.cnt), ItemKind::Renamed, e.by, e.at, meta), None);
-                self.rooms.get_mut(&room_id).unwrap().name = name;
-            }
-            RoomEvent::NoticeChanged(e) => {
-                let notice = e.notice.as_ref().map(ToString::to_string);
-                let meta = ItemMeta {
-                    name: notice.clone(),
-                    ..ItemMeta::default()
-                };
-                self.item(line(room_id, (e.seq, e.cnt), ItemKind::Notice, e.by, e.at, meta), None);
-                self.rooms.get_mut(&room_id).unwrap().notice = notice;
-            }
-            RoomEvent::SettingsChanged(e) => self.rooms.get_mut(&room_id).unwrap().settings = e.settings,
-            RoomEvent::MessageSent(e) => {
-                let reply_to = e.reply_to.as_ref().map(|answered| ReplyMeta {
-                    seq: answered.seq,
-                    message_id: answered.message_id,
-                    author_id: answered.author_id,
-                });
-                let meta = ItemMeta {
-                    reply_to,
-                    ..ItemMeta::default()
-                };
-                let item = MessageRow {
-                    message_id: Some(e.message_id),
-                    body: Some(e.body.clone()),
-                    ..line(room_id, (e.seq, e.cnt), ItemKind::Text, e.author_id, e.sent_at, meta)
-                };
-                self.item(item, Some(e.shown().clone()));
-                self.raise(room_id, e.author_id, e.seq, e.cnt);
-            }
-            RoomEvent::Closed(_) => self.rooms.get_mut(&room_id).unwrap().closed = true,
-        }
-        self.rooms.get_mut(&room_id).unwrap().version = version;
-    }
-
-    fn open(&mut self, e: &Opened, version: Version) {
-        let group = e.kind == RoomKind::Group;
-        self.rooms.insert(
-            e.room_id,
-            RoomRow {
-                room_id: e.room_id,
-                kind: e.kind,
-                name: None,
-                owner_id: group.then_some(e.by),
-                member_count: e.user_ids.len() as u32,
-                member_sample: e.user_ids.iter().copied().take(MEMBERS_SAMPLE).collect(),
-                notice: None,
-                settings: Settings::default(),
-                created_at: e.at,
-                closed: false,
-                version,
-                last: None,
-            },
-        );
-        if group {
-            let members = e.user_ids.iter().copied().filter(|user| *user != e.by).collect();
-            let meta = ItemMeta {
-                members,
-                ..ItemMeta::default()
-            };
-            self.item(
-                line(e.room_id, (e.seq, Cnt(0)), ItemKind::Invited, e.by, e.at, meta),
-                None,
-            );
-        }
-        for user_id in &e.user_ids {
-            let peer = e.user_ids.iter().find(|other| *other != user_id).unwrap_or(user_id);
-            let peer = (!group).then_some(*peer);
-            let role = if group && *user_id == e.by {
-                Role::Owner
-            } else {
-                Role::Member
-            };
-            self.arrive(e.room_id, *user_id, role, (Seq(1), Cnt(0)), e.at, peer);
-        }
-    }
-
-    fn arrive(
-        &mut self,
-        room_id: RoomId,
-        user_id: UserId,
-        role: Role,
-        (joined_seq, joined_cnt): (Seq, Cnt),
-        joined_at: Instant,
-        peer_id: Option<UserId>,
-    ) {
-        let member = MemberRow {
-            user_id,
-            role,
-            joined_seq,
-            joined_at,
-        };
-        self.members.insert((room_id, user_id), member);
-        let seat = UserRoomRow {
-            user_id,
-            room_id,
-            present: true,
-            joined_seq,
-            joined_cnt,
-            joined_at,
-            peer_id,
-            floor_seq: Seq(0),
-            floor_cnt: Cnt(0),
-            pinned_at: None,
-            muted_until: None,
-            alias: None,
-        };
-        self.user_rooms.insert((user_id, room_id), seat);
-        if peer_id.is_none() {
-            self.raise(room_id, user_id, joined_seq, joined_cnt);
-        }
-    }
-
-    fn item(&mut self, row: MessageRow, preview: Option<Sealed>) {
-        self.rooms.get_mut(&row.room_id).unwrap().last = Some(LastItem {
-            seq: row.seq,
-            cnt: row.cnt,
-            at: row.sent_at,
-            kind: row.kind,
-            author_id: row.author_id,
-            preview,
-        });
-        self.messages.insert((row.room_id, row.seq), row);
-    }
-
-    fn recount(&mut self, room_id: RoomId, member_count: u32, sample: &[UserId]) {
-        let room = self.rooms.get_mut(&room_id).unwrap();
-        room.member_count = member_count;
-        room.member_sample = sample.to_vec();
-    }
-}
-
-fn line(
-    room_id: RoomId,
-    (seq, cnt): (Seq, Cnt),
-    kind: ItemKind,
-    author_id: UserId,
-    sent_at: Instant,
-    meta: ItemMeta,
-) -> MessageRow {
-    MessageRow {
-        room_id,
-        seq,
-        cnt,
-        message_id: None,
-        author_id,
-        kind,
-        sent_at,
-        body: None,
-        meta,
-    }
-}
-
-#[async_trait]
-impl ReadModel for World {
-    async fn rooms(&self, rooms: &[RoomId]) -> Result<HashMap<RoomId, RoomRow>, StoreError> {
-        let tables = self.table();
-        Ok(rooms
-            .iter()
-            .filter_map(|id| Some((*id, tables.rooms.get(id)?.clone())))
-            .collect())
-    }
-
-    async fn user_rooms(&self, user: UserId) -> Result<Vec<UserRoomRow>, StoreError> {
-        let tables = self.table();
-        let mine = tables
-            .user_rooms
-            .values()
-            .filter(|row| row.user_id == user && row.present);
-        Ok(mine.cloned().collect())
-    }
-
-    async fn user_room(&self, user: UserId, room: RoomId) -> Result<Option<UserRoomRow>, StoreError> {
-        Ok(self.table().user_rooms.get(&(user, room)).cloned())
-    }
-
-    async fn user_reads(&self, user: UserId) -> Result<Vec<UserReadRow>, StoreError> {
-        let tables = self.table();
-        let mine = tables.user_reads.iter().filter(|((id, _), _)| *id == user);
-        Ok(mine.map(|(_, row)| *row).collect())
-    }
-
-    async fn user_read(&self, user: UserId, room: RoomId) -> Result<Option<UserReadRow>, StoreError> {
-        Ok(self.table().user_reads.get(&(user, room)).copied())
-    }
-
-    async fn members(&self, room: RoomId) -> Result<Vec<MemberRow>, StoreError> {
-        let tables = self.table();
-        let there = tables.members.iter().filter(|((id, _), _)| *id == room);
-        Ok(there.map(|(_, row)| row.clone()).collect())
-    }
-
-    /// Also of those who left, as a mark does that comes after its reader has gone.
-    async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError> {
-        let tables = self.table();
-        let there = tables.user_reads.iter().filter(|((_, id), _)| *id == room);
-        let row = |((user_id, _), read): (&(UserId, RoomId), &UserReadRow)| RoomReadRow {
-            user_id: *user_id,
-            read_seq: read.read_seq,
-        };
-        Ok(there.map(row).collect())
-    }
-
-    async fn messages(&self, room: RoomId, page: Page) -> Result<Vec<MessageRow>, StoreError> {
-        let tables = self.table();
-        let visible = |from: Seq, to: Seq| tables.messages.range((room, from.max(page.floor))..(room, to));
-        Ok(match page.from {
-            From::Before(seq) => {
-                let mut rows: Vec<_> = visible(Seq(0), seq.max(page.floor)).rev().take(page.limit).collect();
-                rows.reverse();
-                rows.into_iter().map(|(_, row)| row.clone()).collect()
-            }
-            From::After(seq) => {
-                let rows = visible(seq.next(), Seq(u64::MAX)).take(page.limit);
-                rows.map(|(_, row)| row.clone()).collect()
-            }
-        })
-    }
-
-    async fn messages_at(&self, room: RoomId, seqs: &[Seq]) -> Result<Vec<MessageRow>, StoreError> {
-        let tables = self.table();
-        let seqs: BTreeSet<Seq> = seqs.iter().copied().collect();
-        Ok(seqs
-            .iter()
-            .filter_map(|seq| tables.messages.get(&(room, *seq)).cloned())
-            .collect())
-    }
-
-    async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError> {
-        let tables = self.table();
-        Ok(users
-            .iter()
-            .filter_map(|id| Some((*id, tables.profiles.get(id)?.clone())))
-            .collect())
-    }
-
-    async fn checkpoints(&self, _projection: &str) -> Result<[u64; SLICES], StoreError> {
-        let tables = self.table();
-        Ok(tables.held.unwrap_or_else(|| tables.heads()))
-    }
-}
-
-#[async_trait]
-impl LogReader for World {
-    async fn load(&self, stream: &StreamId, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
-        let tables = self.table();
-        let events = tables.log.get(stream).map(Vec::as_slice).unwrap_or_default();
-        let later = events.iter().filter(|event| event.sequence > after);
-        Ok(later.take(PAGE_EVENTS).cloned().collect())
-    }
-
-    async fn about(&self, _subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        unreachable!("a query asks for no message by its events")
-    }
-
-    async fn probe(
-        &self,
-        _key: Option<cocotalk_application::port::event_log::CommandKey>,
-        streams: &[StreamId],
-        _slices: &[Slice],
-    ) -> Result<Probe, StoreError> {
-        let tables = self.table();
-        let version = |stream: &StreamId| tables.log.get(stream).map_or(0, |events| events.len() as u64);
-        Ok(Probe {
-            command: None,
-            versions: streams.iter().map(version).collect(),
-            heads: Vec::new(),
-        })
-    }
-}
-
-#[async_trait]
-impl EventLog for World {
-    async fn append(&self, _units: Vec<Unit>) -> Result<Vec<UnitOutcome>, StoreError> {
-        unreachable!("a query writes nothing")
-    }
-
-    async fn lock(&self, _slices: BTreeSet<Slice>) -> Result<Box<dyn LockedLog>, StoreError> {
-        unreachable!("a query locks nothing")
-    }
-
-    async fn read_slice(&self, _slice: Slice, _after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
-        unreachable!("a query reads no slice")
-    }
-
-    async fn heads(&self) -> Result<[u64; SLICES], StoreError> {
-        Ok(self.table().heads())
-    }
-
-    async fn snapshot(&self, _stream: &StreamId, _state_version: u32) -> Result<Option<Snapshot>, StoreError> {
-        unreachable!("a query asks for no snapshot")
-    }
-
-    async fn save_snapshot(&self, _stream: &StreamId, _snapshot: Snapshot) -> Result<(), StoreError> {
-        unreachable!("a query takes no snapshot")
-    }
-}
-
-#[async_trait]
-impl KeyVault for World {
-    async fn create(&self, user: UserId) -> Result<KeyBytes, StoreError> {
-        Ok(key_of(user))
-    }
-
-    async fn keys(&self, users: &[UserId]) -> Result<Vec<Option<KeyBytes>>, StoreError> {
-        let tables = self.table();
-        let known = |user: &UserId| !tables.forgotten.contains(user);
-        Ok(users.iter().map(|user| known(user).then(|| key_of(*user))).collect())
-    }
-
-    async fn destroy(&self, user: UserId) -> Result<(), StoreError> {
-        self.forget(user);
-        Ok(())
-    }
-
-    async fn secret(&self, _name: &str) -> Result<KeyBytes, StoreError> {
-        Ok([7; 32].into())
-    }
-}
-
-impl Clock for World {
-    fn now(&self) -> Instant {
-        NOW
-    }
-
-    fn new_id(&self) -> Uuid {
-        CommandId::from_u128(1).0
     }
 }

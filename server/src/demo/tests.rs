@@ -3,15 +3,18 @@
 use cocotalk_application::command_bus::{BusSettings, LaneBus};
 use cocotalk_application::row::RoomRow;
 use cocotalk_domain::stream::Slice;
-use cocotalk_infra::open::{BackendSettings, Ports, open};
+use cocotalk_infra::open::{BackendSettings, LogPorts, ViewPorts, open};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::role::Role;
 
 /// A store in a folder of its own, with everything that a fill needs.
 struct World {
-    ports: Ports,
+    store: LogPorts,
+    views: ViewPorts,
+    clock: Arc<dyn Clock>,
     bus: LaneBus,
     sealing: Sealing,
     limits: Limits,
@@ -26,14 +29,17 @@ impl World {
         let mut settings = BackendSettings::default();
         settings.embedded.folder = folder.path().to_owned();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let ports = open(&settings, cocotalk_projectors::all(), &tasks, stop.clone())
+        let opened = open(&settings, Role::All.parts(), cocotalk_projectors::all(), &tasks, stop.clone())
             .await
             .unwrap();
+        let (store, views) = (opened.log.unwrap(), opened.views.unwrap());
         Self {
-            bus: LaneBus::start(Arc::clone(&ports.log), BusSettings::default(), &tasks, &stop),
-            sealing: Sealing::new(Arc::clone(&ports.keys)),
+            bus: LaneBus::start(Arc::clone(&store.log), BusSettings::default(), &tasks, &stop),
+            sealing: Sealing::new(Arc::clone(&store.keys)),
             limits: Limits::default(),
-            ports,
+            store,
+            views,
+            clock: opened.clock,
             tasks,
             stop,
             _folder: folder,
@@ -49,10 +55,10 @@ impl World {
 
     fn tools(&self) -> Tools<'_> {
         Tools {
-            log: &*self.ports.log,
+            log: &*self.store.log,
             bus: &self.bus,
             sealing: &self.sealing,
-            clock: &*self.ports.clock,
+            clock: &*self.clock,
             pepper: &[7; 32],
             limits: &self.limits,
         }
@@ -62,7 +68,7 @@ impl World {
     async fn events(&self) -> HashMap<&'static str, usize> {
         let mut counts = HashMap::new();
         for slice in Slice::all() {
-            for recorded in self.ports.log.read_slice(slice, 0).await.unwrap() {
+            for recorded in self.store.log.read_slice(slice, 0).await.unwrap() {
                 *counts.entry(recorded.event.unwrap().name()).or_default() += 1;
             }
         }
@@ -87,7 +93,7 @@ async fn an_empty_store_is_filled_once() {
     assert_eq!((events["room.renamed"], events["room.member_left"]), (1, 1));
 
     let minji = people[0].user_id;
-    let rooms = world.ports.reads.user_rooms(minji).await.unwrap();
+    let rooms = world.views.reads.user_rooms(minji).await.unwrap();
     assert_eq!(
         rooms.len(),
         script.rooms.iter().filter(|room| room.has("minji_kim")).count()
@@ -142,7 +148,7 @@ async fn a_store_begun_with_anything_else_is_left_alone() {
 async fn some_messages_stay_unread() {
     let world = World::new().await;
     let people = fill(world.tools()).await.unwrap().expect("an empty store is filled");
-    let reads = &world.ports.reads;
+    let reads = &world.views.reads;
     let mut without_unread = Vec::new();
     for person in people {
         let ids: Vec<_> = reads

@@ -1,13 +1,13 @@
 //! The steps of `cargo xtask test`: what each is called, and what it runs.
 
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
+use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 
-use super::tally::Tally;
-use super::{Outcome, on_one_line};
-use crate::workspace::cargo;
+use super::{Outcome, runner};
+use crate::servers::Servers;
+use crate::workspace::{self, cargo};
 use crate::{process, tidy, tools};
 
 /// One thing that must hold. Cheap steps come first, so that a slip shows early.
@@ -19,27 +19,63 @@ pub(crate) enum Step {
     Tidy,
     /// Bans, licenses and sources of dependencies.
     Deny,
-    /// Lints with default features.
+    /// Lints of everything.
     Clippy,
-    /// Lints of the adapters with every optional technology off.
-    ClippyBare,
+    /// Lints of the adapters with one technology at a time, and with none.
+    ClippyEach,
+    /// What the one process is built of when nothing is asked for.
+    Embedded,
     /// Documentation.
     Doc,
-    /// Unit, contract, property, documentation and end-to-end tests.
+    /// Unit, contract, property, documentation and end-to-end tests that need no server.
     Test,
+    /// Starting, breaking and stopping the real servers.
+    Servers,
+    /// The adapters, each on its server.
+    Adapters,
+    /// End to end on the real servers.
+    Cluster,
 }
+
+/// Everything is checked and tested with all of its features at once: another set of them is another build of the world.
+const FEATURES: [&str; 3] = ["--workspace", "--features", "cocotalk-server/cluster"];
+/// What each adapter is built with alone.
+const EACH: [&str; 5] = ["", "embedded", "postgres", "kafka", "scylla"];
+/// What a build for one process must do without: they take minutes, and tools that nobody needs for it.
+const CLUSTER_ONLY: [&str; 4] = ["postgres-es", "rdkafka", "scylla", "sqlx-postgres"];
 
 impl Step {
     /// Every step, in the order they run.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Fmt,
         Self::Tidy,
         Self::Deny,
         Self::Clippy,
-        Self::ClippyBare,
+        Self::ClippyEach,
+        Self::Embedded,
         Self::Doc,
         Self::Test,
+        Self::Servers,
+        Self::Adapters,
+        Self::Cluster,
     ];
+
+    /// The test targets of steps that are about the real servers. All the others are of `test`.
+    const fn targets(self) -> &'static [&'static str] {
+        match self {
+            Self::Servers => &["servers"],
+            Self::Adapters => &["kafka", "postgres", "scylla"],
+            Self::Cluster => &["cluster"],
+            Self::Fmt
+            | Self::Tidy
+            | Self::Deny
+            | Self::Clippy
+            | Self::ClippyEach
+            | Self::Embedded
+            | Self::Doc
+            | Self::Test => &[],
+        }
+    }
 
     /// What the step is called on the command line and in the table.
     pub(crate) fn name(self) -> &'static str {
@@ -48,9 +84,13 @@ impl Step {
             Self::Tidy => "tidy",
             Self::Deny => "deny",
             Self::Clippy => "clippy",
-            Self::ClippyBare => "clippy-bare",
+            Self::ClippyEach => "clippy-each",
+            Self::Embedded => "embedded",
             Self::Doc => "doc",
             Self::Test => "test",
+            Self::Servers => "servers",
+            Self::Adapters => "adapters",
+            Self::Cluster => "cluster",
         }
     }
 
@@ -61,22 +101,41 @@ impl Step {
             Self::Tidy => "cargo xtask tidy".to_owned(),
             Self::Deny => "cargo deny check bans licenses sources".to_owned(),
             Self::Clippy => process::shown(&clippy()),
-            Self::ClippyBare => process::shown(&clippy_bare()),
+            Self::ClippyEach => format!("{}, and with each feature alone", process::shown(&clippy_with(""))),
+            Self::Embedded => format!("{}, without {}", process::shown(&embedded()), CLUSTER_ONLY.join(", ")),
             Self::Doc => format!("RUSTDOCFLAGS=\"-D warnings\" {}", process::shown(&doc())),
-            Self::Test => process::shown(&test()),
+            Self::Test => format!(
+                "{}, but for the test targets of the steps below",
+                process::shown(&test(&[]))
+            ),
+            Self::Servers | Self::Adapters | Self::Cluster => process::shown(&test(&on(self.targets()))),
         }
     }
 
     /// Runs the step with its output on our terminal.
-    pub(crate) fn run(self) -> Outcome {
+    pub(crate) fn run(self, servers: &mut Servers) -> Outcome {
         match self {
             Self::Fmt => Outcome::of_check(run_with_component("fmt", "rustfmt", fmt())),
             Self::Tidy => Outcome::of_check(tidy::check()),
             Self::Deny => Outcome::of_check(run_deny()),
             Self::Clippy => Outcome::of_check(run_with_component("clippy", "clippy", clippy())),
-            Self::ClippyBare => Outcome::of_check(run_with_component("clippy", "clippy", clippy_bare())),
+            Self::ClippyEach => Outcome::of_check(
+                EACH.into_iter()
+                    .try_for_each(|feature| run_with_component("clippy", "clippy", clippy_with(feature))),
+            ),
+            Self::Embedded => Outcome::of_check(run_embedded()),
             Self::Doc => Outcome::of_check(process::run(&mut doc())),
             Self::Test => run_tests(),
+            // They start servers of their own.
+            Self::Servers => runner::run([test(&on(self.targets()))]),
+            Self::Adapters | Self::Cluster => match servers.environment() {
+                Err(error) => Outcome::of_check(Err(error)),
+                Ok(environment) => {
+                    let mut command = test(&on(self.targets()));
+                    command.envs(environment);
+                    runner::run([command])
+                }
+            },
         }
     }
 }
@@ -86,33 +145,56 @@ fn fmt() -> Command {
 }
 
 fn clippy() -> Command {
+    let mut command = cargo_with(&["clippy", "--locked", "--all-targets"]);
+    command.args(FEATURES).args(["--", "-D", "warnings"]);
+    command
+}
+
+/// The adapters are the crate with features: with any one of them it must build, with nothing left dangling.
+fn clippy_with(feature: &str) -> Command {
+    let mut command = cargo_with(&[
+        "clippy",
+        "--locked",
+        "--package",
+        "cocotalk-infra",
+        "--no-default-features",
+    ]);
+    if !feature.is_empty() {
+        command.args(["--features", feature]);
+    }
+    command.args(["--", "-D", "warnings"]);
+    command
+}
+
+/// The build of somebody who asks for nothing.
+fn embedded() -> Command {
     cargo_with(&[
         "clippy",
         "--locked",
-        "--workspace",
-        "--all-targets",
+        "--package",
+        "cocotalk-server",
         "--",
         "-D",
         "warnings",
     ])
 }
 
-/// The adapters are the crate with features: without them it must still build, with nothing left dangling.
-fn clippy_bare() -> Command {
-    let package = ["--package", "cocotalk-infra", "--no-default-features"];
-    let mut command = cargo_with(&["clippy", "--locked", "--all-targets"]);
-    command.args(package).args(["--", "-D", "warnings"]);
-    command
-}
-
 fn doc() -> Command {
-    let mut command = cargo_with(&["doc", "--locked", "--workspace", "--no-deps"]);
-    command.env("RUSTDOCFLAGS", "-D warnings");
+    let mut command = cargo_with(&["doc", "--locked", "--no-deps"]);
+    command.args(FEATURES).env("RUSTDOCFLAGS", "-D warnings");
     command
 }
 
-fn test() -> Command {
-    cargo_with(&["test", "--locked", "--workspace", "--no-fail-fast"])
+/// The tests of these targets.
+fn test(targets: &[&str]) -> Command {
+    let mut command = cargo_with(&["test", "--locked", "--no-fail-fast"]);
+    command.args(FEATURES).args(targets);
+    command
+}
+
+/// How test targets are named on the command line.
+fn on<'a>(targets: &[&'a str]) -> Vec<&'a str> {
+    targets.iter().flat_map(|target| ["--test", target]).collect()
 }
 
 fn cargo_with(args: &[&str]) -> Command {
@@ -134,42 +216,45 @@ fn run_deny() -> anyhow::Result<()> {
     process::run(&mut deny)
 }
 
-fn run_tests() -> Outcome {
-    let counted = Arc::new(Mutex::new(Tally::default()));
-    let counting = Arc::clone(&counted);
-    let heard = process::listen(&mut test(), move |line| {
-        if let Some(tally) = Tally::parse(line) {
-            counting.lock().expect("no holder of this lock panics").add(tally);
-        }
-    });
-    let tally = *counted.lock().expect("no holder of this lock panics");
-    judge_tests(tally, heard)
+fn run_embedded() -> anyhow::Result<()> {
+    run_with_component("clippy", "clippy", embedded())?;
+    let mut tree = cargo_with(&["tree", "--locked", "--package", "cocotalk-server"]);
+    let tree = process::capture(tree.args(["--edges", "normal,build", "--prefix", "none", "--format", "{p}"]))?;
+    let found = packages_among(&tree, &CLUSTER_ONLY);
+    ensure!(
+        found.is_empty(),
+        "a build for one process has {} in it",
+        found.join(", ")
+    );
+    Ok(())
 }
 
-/// The counts of the runners are the outcome, unless something outside of a test went wrong: that is one failure more.
-fn judge_tests(mut tally: Tally, heard: anyhow::Result<process::Heard>) -> Outcome {
-    let mut notes = vec![tally.to_string()];
-    match heard {
-        Err(error) => notes.push(on_one_line(&error)),
-        Ok(heard) if !heard.closed => notes.push("a test left a process behind that still runs".to_owned()),
-        Ok(heard) if !heard.status.success() && tally.failed == 0 => {
-            notes.push(format!("the build or a test program broke down ({})", heard.status));
+/// Which of these packages are in a listing of one package a line, its name first.
+fn packages_among<'a>(tree: &str, packages: &[&'a str]) -> Vec<&'a str> {
+    let is_listed = |package: &&str| tree.lines().any(|line| line.split(' ').next() == Some(*package));
+    packages.iter().copied().filter(is_listed).collect()
+}
+
+/// Every test of the workspace that is of no other step. Test targets are listed, so that a new one is run without being
+/// entered anywhere.
+fn run_tests() -> Outcome {
+    match workspace::test_targets().context("the test targets are not known") {
+        Err(error) => Outcome::of_check(Err(error)),
+        Ok(targets) => {
+            let elsewhere = |target: &&str| Step::ALL.iter().any(|step| step.targets().contains(target));
+            let here: Vec<&str> = targets
+                .iter()
+                .map(String::as_str)
+                .filter(|name| !elsewhere(name))
+                .collect();
+            let kinds = ["--lib", "--bins", "--examples"];
+            runner::run([test(&[&kinds, &on(&here)[..]].concat()), test(&["--doc"])])
         }
-        Ok(_) if tally.passed + tally.failed == 0 => notes.push("no test ran".to_owned()),
-        Ok(_) => {}
-    }
-    tally.failed += u64::from(notes.len() > 1);
-    Outcome {
-        tally,
-        note: notes.join("; "),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
-
     use super::*;
 
     #[test]
@@ -182,51 +267,19 @@ mod tests {
     }
 
     #[test]
-    fn passed_tests_are_counted_as_they_are() {
-        let outcome = judge(4, 0, 0, true);
-        assert_eq!((outcome.tally.passed, outcome.tally.failed), (4, 0));
-        assert_eq!(outcome.note, "4 passed, 0 failed");
+    fn the_test_targets_of_steps_exist() {
+        let targets = workspace::test_targets().unwrap();
+        for target in Step::ALL.iter().flat_map(|step| step.targets()) {
+            assert!(
+                targets.iter().any(|other| other == target),
+                "{target} is no test target"
+            );
+        }
     }
 
     #[test]
-    fn failed_tests_are_not_counted_twice_for_the_exit_code_they_cause() {
-        let outcome = judge(4, 2, 101, true);
-        assert_eq!((outcome.tally.passed, outcome.tally.failed), (4, 2));
-    }
-
-    #[test]
-    fn a_broken_build_is_one_failure() {
-        let outcome = judge(0, 0, 101, true);
-        assert_eq!(outcome.tally.failed, 1);
-        assert!(
-            outcome.note.contains("the build or a test program broke down"),
-            "{}",
-            outcome.note
-        );
-    }
-
-    #[test]
-    fn running_no_test_is_one_failure() {
-        let outcome = judge(0, 0, 0, true);
-        assert_eq!(outcome.tally.failed, 1);
-        assert!(outcome.note.ends_with("no test ran"), "{}", outcome.note);
-    }
-
-    #[test]
-    fn a_process_left_behind_is_one_failure() {
-        let outcome = judge(4, 0, 0, false);
-        assert_eq!((outcome.tally.passed, outcome.tally.failed), (4, 1));
-    }
-
-    fn judge(passed: u64, failed: u64, code: i32, closed: bool) -> Outcome {
-        let status = ExitStatus::from_raw(code << 8);
-        judge_tests(
-            Tally {
-                passed,
-                failed,
-                ignored: 0,
-            },
-            Ok(process::Heard { status, closed }),
-        )
+    fn a_package_is_found_by_its_whole_name() {
+        let tree = "cocotalk-server v0.1.0 (/somewhere)\nscylla-macros v1.0.0\nrdkafka v0.39.0\nrdkafka v0.39.0 (*)\n";
+        assert_eq!(packages_among(tree, &CLUSTER_ONLY), ["rdkafka"]);
     }
 }

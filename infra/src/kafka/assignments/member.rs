@@ -1,0 +1,306 @@
+//! The member of the group: a consumer on its own thread, and what happens when slices are given and taken away.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cocotalk_application::error::StoreError;
+use cocotalk_application::port::assignment::Delivery;
+use cocotalk_domain::stream::Slice;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
+
+use super::Offered;
+use crate::kafka::client::{self, NAP, Skipped};
+use crate::kafka::health::Health;
+use crate::kafka::lanes::{Lanes, Progress};
+use crate::kafka::settings::POLL_INTERVAL_MS;
+use crate::kafka::{Settings, metrics, record, unavailable};
+
+/// How long the thread sleeps while something waits for room in a queue.
+const PRESSED: Duration = Duration::from_millis(5);
+/// How long a member may take to leave. Then the others wait for the end of its session.
+const LEAVING: Duration = Duration::from_secs(3);
+/// How often the driver tells where the member stands, milliseconds.
+const FIGURES_MS: &str = "500";
+/// Pauses before a member that cannot go on is made anew: the first and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// What the thread, the driver's callbacks and the port share.
+pub(super) struct Group {
+    pub(super) settings: Arc<Settings>,
+    pub(super) health: Arc<Health>,
+    pub(super) offered: Offered,
+    lanes: Mutex<Lanes>,
+    /// Whether the driver has said that this process is in no group.
+    is_out: AtomicBool,
+}
+
+impl Group {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            settings: Arc::new(settings.clone()),
+            health: Arc::new(Health::new("assignments")),
+            offered: Offered::default(),
+            lanes: Mutex::new(Lanes::new(settings.queue_events)),
+            is_out: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Slices are given to this process.
+    fn give(&self, slices: &[Slice]) {
+        for slice in slices {
+            let assignment = self.lanes().open(*slice);
+            self.offered.offer(assignment);
+        }
+        self.count();
+    }
+
+    /// Slices are taken from this process: those who follow them get time to come to an end.
+    fn take_away(&self, slices: &[Slice]) -> Vec<Progress> {
+        let closed = self.lanes().close(slices);
+        self.offered.withdraw(slices);
+        self.count();
+        closed
+    }
+
+    fn wait_for(&self, closed: &[Progress]) {
+        let deadline = Instant::now() + self.settings.handover();
+        let late = closed.iter().filter(|progress| !progress.is_dropped_by(deadline));
+        let late: Vec<_> = late.map(|progress| progress.slice.index()).collect();
+        if !late.is_empty() {
+            tracing::warn!("slices {late:?} were taken away before what was delivered of them was done");
+        }
+    }
+
+    fn count(&self) {
+        ::metrics::gauge!(metrics::ASSIGNED).set(self.lanes().len() as f64);
+    }
+}
+
+/// What the driver calls back.
+pub(super) struct Member(Arc<Group>);
+
+impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
+        self.0.health.log(level, fac, log_message);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        let is_out = self.0.health.figures(statistics);
+        self.0.is_out.store(is_out, Ordering::Release);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.health.error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(list) = rebalance else { return };
+        let slices = slices(list);
+        let is_lost = consumer.assignment_lost();
+        tracing::info!("{} slices are taken away", slices.len());
+        let mut closed = self.0.take_away(&slices);
+        // What was lost is somebody else's already, and the group takes nothing more from us.
+        if !is_lost {
+            self.0.wait_for(&closed);
+            let news: Vec<_> = closed.iter_mut().filter_map(Progress::news).collect();
+            tell(consumer, &self.0.settings, &news);
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let slices = slices(list);
+                tracing::info!("{} slices are assigned", slices.len());
+                self.0.give(&slices);
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => tracing::warn!("the slices could not be shared: {error}"),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!("the group was not told how far it has come: {error}");
+        }
+    }
+}
+
+fn slices(list: &TopicPartitionList) -> Vec<Slice> {
+    let elements = list.elements();
+    let partitions = elements.iter().map(|element| element.partition());
+    partitions.filter_map(record::slice_of).collect()
+}
+
+/// Tells the group how far slices have been taken, without waiting for its answer.
+fn tell(consumer: &BaseConsumer<Member>, settings: &Settings, news: &[(Slice, i64)]) {
+    if news.is_empty() {
+        return;
+    }
+    let mut list = TopicPartitionList::with_capacity(news.len());
+    for (slice, done) in news {
+        let next = Offset::Offset(done + 1);
+        let added = list.add_partition_offset(&settings.events_topic, slice.index() as i32, next);
+        added.expect("an acknowledged offset is an offset");
+    }
+    if let Err(error) = consumer.commit(&list, CommitMode::Async) {
+        tracing::debug!("the group cannot be told how far it has come: {error}");
+    }
+}
+
+/// A member of the group, which joins when it is polled.
+pub(super) fn join(group: &Arc<Group>) -> Result<BaseConsumer<Member>, StoreError> {
+    let settings = &group.settings;
+    let mut config = client::consumer(settings, &group.health);
+    config
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", settings.session_ms.to_string())
+        .set("heartbeat.interval.ms", (settings.session_ms / 10).clamp(100, 3_000).to_string())
+        .set("max.poll.interval.ms", POLL_INTERVAL_MS.to_string())
+        .set("statistics.interval.ms", FIGURES_MS);
+    if !settings.instance.is_empty() {
+        config.set("group.instance.id", &settings.instance);
+    }
+    let consumer: BaseConsumer<Member> = config
+        .create_with_context(Member(Arc::clone(group)))
+        .map_err(unavailable)?;
+    consumer.subscribe(&[&settings.events_topic]).map_err(unavailable)?;
+    Ok(consumer)
+}
+
+/// Serves the group until `stop`. A member that cannot go on is made anew.
+pub(super) fn serve(group: &Arc<Group>, first: BaseConsumer<Member>, stop: &CancellationToken) {
+    let mut member = Some(first);
+    let mut pause = PAUSES.0;
+    while !stop.is_cancelled() {
+        let consumer = match member.take().map_or_else(|| join(group), Ok) {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                group.health.fail(format!("kafka: cannot join the group: {error}"));
+                wait(&mut pause, stop);
+                continue;
+            }
+        };
+        let started = Instant::now();
+        let fatal = poll(group, &consumer, stop);
+        leave(group, &consumer);
+        drop(consumer);
+        if started.elapsed() > PAUSES.1 {
+            pause = PAUSES.0;
+        }
+        if let Some(error) = fatal {
+            group.health.fail(format!("kafka: the group has put us out: {error}"));
+            wait(&mut pause, stop);
+        }
+    }
+}
+
+/// Passes on what the bus delivers, until the stop or an error that the driver cannot get over.
+fn poll(group: &Group, consumer: &BaseConsumer<Member>, stop: &CancellationToken) -> Option<KafkaError> {
+    let mut skipped = Skipped::new(group.health.client());
+    let mut told = Instant::now();
+    let mut nap = NAP;
+    while !stop.is_cancelled() {
+        match consumer.poll(nap) {
+            Some(Ok(message)) => take(group, &message, &mut skipped),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Some(error),
+            Some(Err(error)) => tracing::debug!("nothing was consumed: {error}"),
+            None => {}
+        }
+        nap = relieve(group, consumer);
+        if told.elapsed() >= group.settings.acknowledge() {
+            told = Instant::now();
+            let news = group.lanes().news();
+            tell(consumer, &group.settings, &news);
+        }
+    }
+    None
+}
+
+fn take(group: &Group, message: &BorrowedMessage<'_>, skipped: &mut Skipped) {
+    group.health.reached();
+    let (partition, offset) = (message.partition(), message.offset());
+    match record::event(message) {
+        Ok(event) => {
+            let slice = event.slice;
+            let event = Arc::new(event);
+            group.lanes().take(slice, Delivery { event, offset }, Instant::now());
+        }
+        Err(why) => skipped.skip(partition, offset, &why),
+    }
+}
+
+/// Makes room where something waits, and says how long the thread may sleep now.
+fn relieve(group: &Group, consumer: &BaseConsumer<Member>) -> Duration {
+    let (pressure, is_pressed) = {
+        let mut lanes = group.lanes();
+        if !lanes.is_pressed() {
+            return NAP;
+        }
+        (lanes.relieve(Instant::now()), lanes.is_pressed())
+    };
+    if !pressure.pause.is_empty() {
+        ::metrics::counter!(metrics::PAUSES).increment(pressure.pause.len() as u64);
+        let list = partitions(&group.settings, &pressure.pause);
+        if let Err(error) = consumer.pause(&list) {
+            tracing::warn!("slow slices could not be paused: {error}");
+        }
+    }
+    if !pressure.resume.is_empty() {
+        let list = partitions(&group.settings, &pressure.resume);
+        if let Err(error) = consumer.resume(&list) {
+            tracing::error!("paused slices do not go on: {error}");
+        }
+    }
+    if is_pressed { PRESSED } else { NAP }
+}
+
+fn partitions(settings: &Settings, slices: &[Slice]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(slices.len());
+    for slice in slices {
+        list.add_partition(&settings.events_topic, slice.index() as i32);
+    }
+    list
+}
+
+/// Brings everything to an end and leaves the group, so that others need not wait for the end of the session. A member with a
+/// name stays in it, to come back.
+fn leave(group: &Group, consumer: &BaseConsumer<Member>) {
+    let slices: Vec<Slice> = Slice::all().collect();
+    let mut closed = group.take_away(&slices);
+    group.wait_for(&closed);
+    let news: Vec<_> = closed.iter_mut().filter_map(Progress::news).collect();
+    tell(consumer, &group.settings, &news);
+    if !group.settings.instance.is_empty() {
+        return;
+    }
+    // A consumer that is closed before it has left, be it that it still waits for the answer to what it was told a moment ago,
+    // forgets to say that it leaves.
+    group.is_out.store(false, Ordering::Release);
+    consumer.unsubscribe();
+    let deadline = Instant::now() + LEAVING;
+    while Instant::now() < deadline && !group.is_out.load(Ordering::Acquire) {
+        drop(consumer.poll(PRESSED));
+    }
+}
+
+/// Waits before another attempt, longer each time, with some chance in it so that processes do not move in step.
+fn wait(pause: &mut Duration, stop: &CancellationToken) {
+    let until = Instant::now() + pause.mul_f64(rand::random_range(0.5..1.0));
+    *pause = (*pause * 2).min(PAUSES.1);
+    while !stop.is_cancelled() && Instant::now() < until {
+        std::thread::park_timeout(NAP);
+    }
+}

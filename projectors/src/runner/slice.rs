@@ -1,0 +1,309 @@
+//! One slice, from its assignment until it is taken away.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cocotalk_application::error::StoreError;
+use cocotalk_application::following::Followed;
+use cocotalk_application::port::assignment::{Acknowledge, Assignment, Delivery};
+use cocotalk_application::port::event_log::RecordedEvent;
+use cocotalk_application::port::row_store::{Checkpoint, Tables};
+use cocotalk_application::projection::Projection;
+use cocotalk_domain::stream::{SLICES, Slice};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::backoff::Backoff;
+use crate::metrics::{DROPPED, HEALED, REWINDS};
+use crate::slice_reader::{SliceReader, Verdict};
+
+/// Positions reached within this time are one note, which keeps them few.
+const NOTE: Duration = Duration::from_secs(1);
+
+/// A projection in one slice.
+pub(super) struct Track {
+    pub(super) tables: Tables,
+    pub(super) followed: Followed,
+    pub(super) checkpoint: Checkpoint,
+    /// Positions that were reached, with the beginning of the time in which they were, until they count as settled.
+    reached: VecDeque<(Instant, u64)>,
+}
+
+impl Track {
+    /// How far this projection has come in the slice.
+    pub(super) const fn position(&self) -> u64 {
+        self.checkpoint.position
+    }
+
+    /// Notes that a position was reached.
+    pub(super) fn reach(&mut self, position: u64) {
+        let now = Instant::now();
+        self.checkpoint.position = self.checkpoint.position.max(position);
+        match self.reached.back_mut() {
+            Some((at, last)) if now - *at < NOTE => *last = position,
+            Some(_) | None => self.reached.push_back((now, position)),
+        }
+    }
+
+    /// Notes what has settled meanwhile. Whether anything has.
+    pub(super) fn settle(&mut self, settle: Duration) -> bool {
+        let before = self.checkpoint.settled;
+        while let Some((at, position)) = self.reached.front().copied()
+            // Its position may be from any moment of its time.
+            && at.elapsed() >= settle + NOTE
+        {
+            self.checkpoint.settled = self.checkpoint.settled.max(position);
+            self.reached.pop_front();
+        }
+        self.checkpoint.settled > before
+    }
+
+    /// When there is something to settle next.
+    fn settles_at(&self, settle: Duration) -> Option<Instant> {
+        self.reached.front().map(|(at, _)| *at + settle + NOTE)
+    }
+}
+
+/// A slice that is followed.
+pub(super) struct Following {
+    pub(super) shared: Shared,
+    pub(super) slice: Slice,
+    pub(super) tracks: Vec<Track>,
+    pub(super) reader: SliceReader,
+    acknowledge: Arc<dyn Acknowledge>,
+    /// The offset of the newest delivery that is in hand.
+    offset: Option<i64>,
+    /// Losses of the read model that other slices tell of.
+    losses: watch::Receiver<Option<Instant>>,
+}
+
+/// What a slice does next.
+enum Next {
+    /// Applies what the bus has brought.
+    Take(Vec<Delivery>),
+    /// Applies again what had not settled.
+    GoBack,
+    /// Notes what has settled.
+    Settle,
+}
+
+/// Counts a slice while it is followed.
+struct Counted(Shared);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.status.count(-1);
+    }
+}
+
+/// Follows a slice until it is taken away or the process stops.
+pub(super) async fn follow(shared: Shared, assignment: Assignment) {
+    shared.status.count(1);
+    let _counted = Counted(shared.clone());
+    let Assignment {
+        slice,
+        mut deliveries,
+        acknowledge,
+    } = assignment;
+    let stop = shared.stop.clone();
+    let Some(mut following) = stop
+        .run_until_cancelled(Following::begin(shared, slice, acknowledge))
+        .await
+    else {
+        return;
+    };
+    if stop.run_until_cancelled(following.catch_up()).await.is_none() {
+        return;
+    }
+    following.consume(&mut deliveries).await;
+}
+
+impl Following {
+    /// Goes on from what is settled in every projection.
+    async fn begin(shared: Shared, slice: Slice, acknowledge: Arc<dyn Acknowledge>) -> Self {
+        let losses = shared.losses.subscribe();
+        let mut tracks = Vec::new();
+        for projection in shared.projections.iter() {
+            tracks.push(track(&shared, slice, projection).await);
+        }
+        let settled = tracks.iter().map(|track| track.checkpoint.settled).min().unwrap_or(0);
+        Self {
+            shared,
+            slice,
+            tracks,
+            reader: SliceReader::after(settled),
+            acknowledge,
+            offset: None,
+            losses,
+        }
+    }
+
+    /// Takes from the log what was committed up to now. Where the log is away the bus has to do; holes are healed later.
+    async fn catch_up(&mut self) {
+        match self.shared.ports.log.heads().await {
+            Ok(heads) => self.heal(heads[self.slice.index()]).await,
+            Err(error) => self.shared.status.failed("log", &error),
+        }
+    }
+
+    async fn consume(&mut self, deliveries: &mut mpsc::Receiver<Delivery>) {
+        let mut batch = Vec::new();
+        let most = self.shared.settings.flush_events;
+        loop {
+            if !self.may_go_on().await {
+                return;
+            }
+            let settle = self.shared.settings.settle;
+            let settles_at = self.tracks.iter().filter_map(|track| track.settles_at(settle)).min();
+            let next = tokio::select! {
+                biased;
+                // Nobody else can close it while this slice holds `Shared`.
+                _ = self.losses.changed() => Next::GoBack,
+                // Whatever waits is taken; the flush before was the time in which it gathered.
+                count = deliveries.recv_many(&mut batch, most) => match count {
+                    0 => return,
+                    _ => Next::Take(std::mem::take(&mut batch)),
+                },
+                () = sleep_until(settles_at) => Next::Settle,
+            };
+            let stop = self.shared.stop.clone();
+            if stop.run_until_cancelled(self.go_on(next)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn go_on(&mut self, next: Next) {
+        match next {
+            Next::Take(deliveries) => self.take(deliveries).await,
+            Next::GoBack => self.rewind().await,
+            Next::Settle => self.settle().await,
+        }
+    }
+
+    /// Waits while an operator lets the projectors stand still. Not, when the process stops.
+    async fn may_go_on(&self) -> bool {
+        self.shared.stop.run_until_cancelled(self.resumed()).await.is_some()
+    }
+
+    async fn resumed(&self) {
+        let mut paused = self.shared.paused.clone();
+        // An error: whoever held the switch is gone, and nobody pauses any more.
+        drop(paused.wait_for(|paused| !*paused).await);
+    }
+
+    /// Takes deliveries: in order, without those that came before, and with what is missing between them.
+    async fn take(&mut self, deliveries: Vec<Delivery>) {
+        let mut run: Vec<Arc<RecordedEvent>> = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            self.offset = self.offset.max(Some(delivery.offset));
+            let mut reader = self.reader;
+            match reader.offer(delivery.event.slice_pos) {
+                Verdict::Next => {
+                    self.reader = reader;
+                    run.push(delivery.event);
+                }
+                Verdict::Repeated => metrics::counter!(DROPPED).increment(1),
+                Verdict::Hole { .. } => {
+                    self.flush(std::mem::take(&mut run)).await;
+                    self.heal(delivery.event.slice_pos).await;
+                }
+            }
+        }
+        self.flush(run).await;
+        if let Some(offset) = self.offset {
+            self.acknowledge.done(offset);
+        }
+    }
+
+    /// Fetches everything up to a position from the log and applies it.
+    async fn heal(&mut self, until: u64) {
+        let mut backoff = Backoff::new();
+        while self.reader.last() < until {
+            self.resumed().await;
+            let page = match self.shared.ports.log.read_slice(self.slice, self.reader.last()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    self.shared.status.failed("log", &error);
+                    backoff.wait().await;
+                    continue;
+                }
+            };
+            let mut run = Vec::with_capacity(page.len());
+            for event in page.into_iter().take_while(|event| event.slice_pos <= until) {
+                if self.reader.offer(event.slice_pos) == Verdict::Next {
+                    run.push(Arc::new(event));
+                }
+            }
+            if run.is_empty() {
+                // The log does not show yet what the bus has told: a replica that is behind, or another log.
+                let why = "it ends before what the bus has told";
+                self.shared
+                    .status
+                    .failed("log", &StoreError::unavailable("the event log", why));
+                backoff.wait().await;
+                continue;
+            }
+            metrics::counter!(HEALED).increment(run.len() as u64);
+            self.flush(run).await;
+            backoff.reset();
+        }
+    }
+
+    /// The read model was lost and found again: what had not settled is applied again.
+    pub(super) async fn rewind(&mut self) {
+        metrics::counter!(REWINDS).increment(1);
+        self.losses.mark_unchanged();
+        let until = self.reader.last();
+        let settled = self.tracks.iter().map(|track| track.checkpoint.settled).min();
+        self.reader = SliceReader::after(settled.unwrap_or(0));
+        for track in &mut self.tracks {
+            track.checkpoint.position = track.checkpoint.settled;
+            track.reached.clear();
+        }
+        Box::pin(self.heal(until)).await;
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A projection in a slice, as its checkpoint and what is parked have it.
+async fn track(shared: &Shared, slice: Slice, projection: &Arc<dyn Projection>) -> Track {
+    let tables = Tables::of(&**projection);
+    let mut backoff = Backoff::new();
+    let checkpoint = loop {
+        match shared.ports.rows.progress(tables).await {
+            Ok(progress) => break progress[slice.index()],
+            Err(error) => shared.status.failed("rows", &error),
+        }
+        backoff.wait().await;
+    };
+    let parked: HashSet<_> = loop {
+        match shared.ports.parking.aggregates(tables, slice).await {
+            Ok(aggregates) => break aggregates.into_iter().collect(),
+            Err(error) => shared.status.failed("parking", &error),
+        }
+        backoff.wait().await;
+    };
+    shared.status.works();
+    Track {
+        tables,
+        followed: Followed {
+            projection: Arc::clone(projection),
+            positions: [0; SLICES],
+            parked,
+        },
+        checkpoint: Checkpoint {
+            position: checkpoint.settled,
+            settled: checkpoint.settled,
+        },
+        reached: VecDeque::new(),
+    }
+}

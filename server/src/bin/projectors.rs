@@ -1,0 +1,14 @@
+//! `projectors`: makes the read model from what the bus brings, as a process among others.
+
+use std::process::ExitCode;
+
+use cocotalk_server::role::Role;
+use mimalloc::MiMalloc;
+
+/// As in `cocotalk`: what one thread allocates another one frees.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    cocotalk_server::run::main_of_part(Role::Projectors)
+}

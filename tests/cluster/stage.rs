@@ -1,0 +1,122 @@
+//! Where the scenarios run here: two processes of each role, on the real servers.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::harness::NO_RATES;
+use crate::harness::client::{Api, Doors};
+use crate::harness::process::Finished;
+use crate::harness::quiet::loud;
+use crate::installation::Installation;
+use crate::node::{Node, Role};
+
+/// Whether a query may be answered from before a command that was acknowledged: it takes a relay, a bus and a projector to
+/// get there.
+pub(crate) const MAY_LAG: bool = true;
+
+/// Trouble that is none. Everything here shares a few cores, servers included: where they are slow, a node sends a socket away
+/// for a moment rather than leave a room mute, and says so. The client comes again, and so does [`Socket`] in these tests.
+///
+/// [`Socket`]: crate::harness::socket::Socket
+pub(crate) const EXPECTED: &[&str] = &["a socket was not let in"];
+
+/// Processes on an installation. They last as long as this value.
+pub(crate) struct Stage {
+    nodes: Vec<Node>,
+}
+
+impl Stage {
+    /// The one of all scenarios that neither stop nor configure theirs: two of each role.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Stage> = OnceLock::new();
+        SHARED.get_or_init(|| Self::whole(Self::installation(), 2))
+    }
+
+    /// The one installation of all stages here.
+    pub(crate) fn installation() -> &'static Installation {
+        static SHARED: OnceLock<Installation> = OnceLock::new();
+        SHARED.get_or_init(Installation::new)
+    }
+
+    /// A whole platform, with so many processes of each role.
+    pub(crate) fn whole(installation: &Installation, each: usize) -> Self {
+        let config = installation.config("shared", NO_RATES);
+        let roles = Role::ALL
+            .into_iter()
+            .flat_map(|role| (0..each).map(move |index| (role, index)));
+        let nodes = roles.map(|(role, index)| Node::begin(role, index, &config)).collect();
+        Self { nodes }.when_ready()
+    }
+
+    /// A `command-api` and a `query-api` that nobody else uses; the store, the relay and the projectors are the shared ones.
+    pub(crate) fn new() -> Self {
+        Self::with_config(NO_RATES)
+    }
+
+    /// As `new`, with a configuration of the test's choice.
+    pub(crate) fn with_config(config: &str) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self::shared();
+        let index = 2 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let config = Self::installation().config(&format!("own-{index}"), config);
+        let nodes = [Role::CommandApi, Role::QueryApi].map(|role| Node::begin(role, index, &config));
+        Self { nodes: nodes.into() }.when_ready()
+    }
+
+    fn when_ready(self) -> Self {
+        self.nodes.iter().for_each(Node::ready);
+        self
+    }
+
+    /// Where it is entered.
+    pub(crate) fn doors(&self) -> Doors {
+        let public = |role| self.of(role).map(Node::public).collect();
+        Doors {
+            commands: public(Role::CommandApi),
+            queries: public(Role::QueryApi),
+        }
+    }
+
+    /// A client of it.
+    pub(crate) fn api(&self) -> Api {
+        Api::at(self.doors())
+    }
+
+    /// Where its operators connect, one address for each process.
+    pub(crate) fn admins(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(Node::admin).collect()
+    }
+
+    /// The processes of one role.
+    pub(crate) fn of(&self, role: Role) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |node| node.role == role)
+    }
+
+    /// `kill -9` for all of its processes, and waits until they are gone.
+    pub(crate) fn kill(&mut self) {
+        self.nodes.iter().for_each(Node::kill);
+    }
+
+    /// SIGTERM for all of its processes; `ended` waits for what follows.
+    pub(crate) fn terminate(&self) {
+        self.nodes.iter().for_each(Node::terminate);
+    }
+
+    /// How each of the processes that were terminated ended.
+    pub(crate) fn ended(&mut self) -> Vec<Finished> {
+        self.nodes.iter().map(Node::ended).collect()
+    }
+
+    /// Starts again what was killed or has ended.
+    pub(crate) fn start(&mut self) {
+        self.nodes.iter().for_each(Node::begin_again);
+        self.nodes.iter().for_each(Node::ready);
+    }
+
+    /// What any of its processes said that somebody would have to act on.
+    pub(crate) fn loud_lines(&self) -> Vec<String> {
+        let of = |node: &Node| -> Vec<String> { loud(&node.log()).map(|line| format!("{node}: {line}")).collect() };
+        self.nodes.iter().flat_map(of).collect()
+    }
+}

@@ -1,0 +1,22 @@
+//! What clients can do and what they are promised, written once and run on every stage.
+//!
+//! A scenario knows the platform by its API only: [`Stage::shared`](crate::stage::Stage::shared) is there, or one of its own
+//! is put up, whatever processes that takes. Scenarios share a store, so each uses people and rooms of its own, and all of
+//! them run in parallel. Every wait is a wait for a state, with a deadline; randomness prints its seed.
+//!
+//! What a scenario may not ask for is what only one process on a folder has: see the list in `tests/e2e/main.rs`.
+
+mod accounts;
+mod contract;
+mod events;
+mod history;
+mod idempotency;
+mod live;
+mod membership;
+mod messages;
+mod positions;
+mod restarts;
+mod resume;
+mod rooms;
+mod seats;
+mod walk;
