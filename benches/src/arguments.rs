@@ -58,6 +58,9 @@ pub(crate) enum Child {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Measures the append path on a real PostgreSQL.
+    #[cfg(feature = "cluster")]
+    Cluster(crate::cluster::ClusterArguments),
 }
 
 impl Arguments {

@@ -20,14 +20,17 @@ use crate::report::{self, Row};
 /// How much to do.
 #[derive(Debug, Args)]
 pub(crate) struct ClusterArguments {
+    /// The server: a user that may make databases.
+    #[arg(long, env = "COCOTALK_TEST_POSTGRES", value_name = "URL")]
+    pub(crate) postgres: String,
     /// Figures to measure, comma-separated; all of them if absent.
-    #[arg(long = "figures", value_delimiter = ',', value_name = "FIGURE")]
+    #[arg(long = "only", value_delimiter = ',', value_name = "FIGURE")]
     only: Vec<ClusterFigure>,
     /// Length of one timed run, seconds.
-    #[arg(long = "length", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long = "seconds", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
     /// Runs of each figure; the table shows their median.
-    #[arg(long = "times", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=50))]
+    #[arg(long = "runs", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=50))]
     pub(crate) runs: u64,
 }
 

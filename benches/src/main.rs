@@ -10,6 +10,8 @@ mod arguments;
 mod baseline;
 mod bench;
 mod child;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod figure;
 mod http;
 mod keys;
@@ -45,6 +47,11 @@ fn main() -> anyhow::Result<ExitCode> {
             runtime.block_on(baseline::serve(&data))?;
             Ok(ExitCode::SUCCESS)
         }
+        #[cfg(feature = "cluster")]
+        Some(Child::Cluster(figures)) => runtime.block_on(async {
+            let servers = cluster::Servers::at(&figures.postgres).await?;
+            cluster::run(&figures, &servers).await
+        }),
         None => runtime.block_on(bench::run(arguments)),
     }
 }

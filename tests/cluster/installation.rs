@@ -7,16 +7,18 @@ use tempfile::TempDir;
 
 use crate::harness::process::{Guard, Process};
 
-/// Where the real servers are.
-struct Servers {
+/// Where the real servers are, or what stands before them.
+pub(crate) struct Servers {
     /// A database of PostgreSQL in which a superuser may make others.
-    postgres: String,
-    kafka: String,
-    cql: String,
+    pub(crate) postgres: String,
+    /// `host:port`, several joined by commas, as the next one.
+    pub(crate) kafka: String,
+    pub(crate) cql: String,
 }
 
 impl Servers {
-    fn of_the_environment() -> Self {
+    /// Those that the environment names.
+    pub(crate) fn of_the_environment() -> Self {
         Self {
             postgres: setting("COCOTALK_TEST_POSTGRES"),
             kafka: setting("COCOTALK_TEST_KAFKA"),
@@ -44,13 +46,10 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// A new one, with every schema in place.
-    pub(crate) fn new() -> Self {
+    /// A new one on these servers, with every schema in place.
+    pub(crate) fn on(servers: Servers) -> Self {
         let folder = tempfile::Builder::new().prefix("cocotalk-cluster-").tempdir().unwrap();
-        let (servers, name) = (
-            Servers::of_the_environment(),
-            format!("e2e_{:08x}", rand::random::<u32>()),
-        );
+        let name = format!("e2e_{:08x}", rand::random::<u32>());
         let psql = psql();
         let made = Command::new(&psql)
             .args(sql(&servers.postgres, &format!("create database {name}")))

@@ -14,6 +14,7 @@
 
 #[path = "../harness/all.rs"]
 mod harness;
+mod deploy;
 mod installation;
 mod node;
 mod nodes;

@@ -1,14 +1,14 @@
 //! Where the scenarios run here: two processes of each role, on the real servers.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::harness::NO_RATES;
 use crate::harness::client::{Api, Doors};
 use crate::harness::process::Finished;
 use crate::harness::quiet::loud;
-use crate::installation::Installation;
+use crate::installation::{Installation, Servers};
 use crate::node::{Node, Role};
 
 /// Whether a query may be answered from before a command that was acknowledged: it takes a relay, a bus and a projector to
@@ -27,16 +27,18 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// The one of all scenarios that neither stop nor configure theirs: two of each role.
+    /// The one of all scenarios that neither stop nor configure theirs: two of each role. Where it does not start, it is not
+    /// tried again for every test: the first one to ask says why.
     pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Stage> = OnceLock::new();
-        SHARED.get_or_init(|| Self::whole(Self::installation(), 2))
+        static SHARED: LazyLock<Stage> = LazyLock::new(|| Stage::whole(Stage::installation(), 2));
+        Servers::of_the_environment();
+        &SHARED
     }
 
     /// The one installation of all stages here.
     pub(crate) fn installation() -> &'static Installation {
-        static SHARED: OnceLock<Installation> = OnceLock::new();
-        SHARED.get_or_init(Installation::new)
+        static SHARED: LazyLock<Installation> = LazyLock::new(|| Installation::on(Servers::of_the_environment()));
+        &SHARED
     }
 
     /// A whole platform, with so many processes of each role.

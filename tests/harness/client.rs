@@ -353,7 +353,7 @@ impl Call {
             return self;
         }
         let pairs: Vec<_> = seen.iter().map(|(slice, pos)| format!("{slice}:{pos}")).collect();
-        { drop(pairs); self }
+        self.header("x-min-position", pairs.join(","))
     }
 
     /// Sees what landed at this position. Where the read model is made by another process it may be behind, and is asked

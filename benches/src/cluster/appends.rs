@@ -40,7 +40,7 @@ async fn run_ours(arguments: &ClusterArguments, servers: &Servers, rooms: usize,
     let node = Node::open(&servers.database().await?).await?;
     let rooms = node.rooms(rooms).await?;
     let sent = send_for(&node, &rooms, senders, length(arguments)).await?;
-    let logged = node.messages().await?;
+    let logged = node.messages(rooms.len()).await?;
     ensure!(
         logged >= sent.messages && logged <= sent.messages + senders as u64,
         "{logged} messages are in the log, {} were acknowledged in time",

@@ -72,7 +72,7 @@ impl Framework {
 
     /// Messages that are in the log, to be compared with what was counted.
     pub(crate) async fn messages(&self) -> Result<i64> {
-        let text = "SELECT count(*) FROM events WHERE event_type = 'message.sent'";
+        let text = "SELECT count(*) FROM events WHERE event_type = 'room.message_sent'";
         Ok(sqlx::query_scalar(text).fetch_one(&self.pool).await?)
     }
 }

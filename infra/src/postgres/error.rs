@@ -13,7 +13,9 @@ pub(super) enum Fault {
     Collision,
     /// It cannot be carried out with these values, now or later.
     Values,
-    /// The server does not do it, or not now: a lock, a limit, a right that is missing, no space. The connection is good.
+    /// Somebody else held for too long what it needs.
+    Lock,
+    /// The server does not do it, or not now: a limit, a right that is missing, no space. The connection is good.
     Server,
     /// The connection is gone, or is not to be used any more.
     Connection,
@@ -33,6 +35,8 @@ pub(super) fn fault(error: &sqlx::Error) -> Fault {
     match &*code {
         // serialization_failure, deadlock_detected, unique_violation
         "40001" | "40P01" | "23505" => Fault::Collision,
+        // lock_not_available
+        "55P03" => Fault::Lock,
         // data_corrupted, index_corrupted
         "XX001" | "XX002" => Fault::Damage,
         // read_only_sql_transaction: another server is the primary now; idle_in_transaction_session_timeout
@@ -49,7 +53,9 @@ pub(super) fn fault(error: &sqlx::Error) -> Fault {
 pub(super) fn of_store(error: sqlx::Error) -> StoreError {
     match fault(&error) {
         Fault::Damage => StoreError::corrupt(STORE, error),
-        Fault::Collision | Fault::Values | Fault::Server | Fault::Connection => StoreError::unavailable(STORE, error),
+        Fault::Collision | Fault::Values | Fault::Lock | Fault::Server | Fault::Connection => {
+            StoreError::unavailable(STORE, error)
+        }
     }
 }
 
@@ -57,7 +63,7 @@ pub(super) fn of_store(error: sqlx::Error) -> StoreError {
 pub(super) fn of_shared(error: &Arc<sqlx::Error>) -> StoreError {
     match fault(error) {
         Fault::Damage => StoreError::corrupt(STORE, error),
-        Fault::Collision | Fault::Values | Fault::Server | Fault::Connection => {
+        Fault::Collision | Fault::Values | Fault::Lock | Fault::Server | Fault::Connection => {
             StoreError::unavailable(STORE, Arc::clone(error))
         }
     }

@@ -42,7 +42,7 @@ impl Health {
             None => None,
             Some((Fault::Server | Fault::Connection | Fault::Damage, error)) => Some(chain(error)),
             // Nothing is wrong with the server.
-            Some((Fault::Collision | Fault::Values, _)) => return,
+            Some((Fault::Collision | Fault::Values | Fault::Lock, _)) => return,
         };
         let is_ill = why.is_some();
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = why;

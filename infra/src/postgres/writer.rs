@@ -218,7 +218,7 @@ fn may_be_of_one(error: &sqlx::Error, units: &[&EncodedUnit]) -> bool {
     match fault(error) {
         Fault::Collision => true,
         Fault::Values => units.len() > 1,
-        Fault::Server | Fault::Connection | Fault::Damage => false,
+        Fault::Lock | Fault::Server | Fault::Connection | Fault::Damage => false,
     }
 }
 

@@ -259,13 +259,14 @@ async fn whoever_waits_too_long_for_a_lock_is_told_so() {
     let (held, free) = (room(), room());
     let mut holder = opened.administrator().await;
     let slice = held.slice().index();
-    let hold = format!("BEGIN; SELECT 1 FROM slice_head WHERE slice = {slice} FOR UPDATE");
-    holder.execute(hold.as_str()).await.expect("it may");
+    let text = format!("BEGIN; SELECT 1 FROM slice_head WHERE slice = {slice} FOR UPDATE");
+    holder.execute(text.as_str()).await.expect("it may");
     assert!(is_unavailable(&opened.log.append(vec![unit(held, 0, 1)]).await));
     assert!(is_unavailable(&opened.log.lock(BTreeSet::from([held.slice()])).await));
     if free.slice() != held.slice() {
         append(&opened.log, unit(free, 0, 1)).await;
     }
+    assert_eq!(opened.log.fault(), None, "nothing is wrong with the server");
     holder.execute("ROLLBACK").await.expect("it may");
     append(&opened.log, unit(held, 0, 1)).await;
 }

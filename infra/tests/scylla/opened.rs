@@ -143,7 +143,7 @@ struct Projected {
 }
 
 impl Projected {
-    async fn project(&self, before: [u64; SLICES]) -> Result<(), StoreError> {
+    async fn project(&self, before: &[u64; SLICES]) -> Result<(), StoreError> {
         let mut tracks = self.tracks.lock().await;
         let heads = self.log.heads().await?;
         for slice in Slice::all() {
@@ -197,7 +197,7 @@ impl EventLog for Projected {
     async fn append(&self, units: Vec<Unit>) -> Result<Vec<UnitOutcome>, StoreError> {
         let before = self.log.heads().await?;
         let outcomes = self.log.append(units).await?;
-        self.project(before).await?;
+        self.project(&before).await?;
         Ok(outcomes)
     }
 

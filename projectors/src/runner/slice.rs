@@ -151,6 +151,7 @@ impl Following {
     async fn consume(&mut self, deliveries: &mut mpsc::Receiver<Delivery>) {
         let mut batch = Vec::new();
         let most = self.shared.settings.flush_events;
+        let stop = self.shared.stop.clone();
         loop {
             if !self.may_go_on().await {
                 return;
@@ -159,6 +160,7 @@ impl Following {
             let settles_at = self.tracks.iter().filter_map(|track| track.settles_at(settle)).min();
             let next = tokio::select! {
                 biased;
+                () = stop.cancelled() => return,
                 // Nobody else can close it while this slice holds `Shared`.
                 _ = self.losses.changed() => Next::GoBack,
                 // Whatever waits is taken; the flush before was the time in which it gathered.
@@ -168,7 +170,6 @@ impl Following {
                 },
                 () = sleep_until(settles_at) => Next::Settle,
             };
-            let stop = self.shared.stop.clone();
             if stop.run_until_cancelled(self.go_on(next)).await.is_none() {
                 return;
             }

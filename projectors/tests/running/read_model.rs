@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cocotalk_application::port::row_store::{Checkpoint, Tables};
 use cocotalk_application::row::{RowWrite, Stamped};
+use cocotalk_domain::id::UserId;
 use cocotalk_domain::stream::{SLICES, Slice};
 use tokio::time::Instant;
 
@@ -13,6 +14,8 @@ use crate::world::mark;
 #[derive(Default)]
 pub(crate) struct ReadModelDouble {
     journal: Vec<(Instant, Tables, Stamped)>,
+    /// Since when the row of an event's own is there.
+    marks: HashMap<(Tables, UserId), Instant>,
     checkpoints: HashMap<Tables, Vec<Checkpoint>>,
     /// Writes that were forgotten.
     lost: usize,
@@ -23,12 +26,25 @@ impl ReadModelDouble {
         let now = Instant::now();
         self.journal
             .extend(writes.iter().map(|write| (now, tables, write.clone())));
+        for stamped in writes {
+            self.mark(now, tables, stamped);
+        }
+    }
+
+    fn mark(&mut self, at: Instant, tables: Tables, stamped: &Stamped) {
+        if let RowWrite::MemberRole { user_id, .. } = stamped.write {
+            self.marks.entry((tables, user_id)).or_insert(at);
+        }
     }
 
     pub(crate) fn lose(&mut self, unsynced: Duration) {
         let before = self.journal.len();
         self.journal.retain(|(at, ..)| at.elapsed() >= unsynced);
         self.lost += before - self.journal.len();
+        self.marks.clear();
+        for (at, tables, stamped) in self.journal.clone() {
+            self.mark(at, tables, &stamped);
+        }
     }
 
     pub(crate) const fn has_lost(&self) -> bool {
@@ -37,12 +53,7 @@ impl ReadModelDouble {
 
     /// Since when the row of an event is there.
     pub(crate) fn written(&self, tables: Tables, slice: Slice, position: u64) -> Option<Instant> {
-        let is_it = |write: &RowWrite| matches!(write, RowWrite::MemberRole { user_id, .. } if *user_id == mark(slice, position));
-        let of_it = self
-            .journal
-            .iter()
-            .filter(|(_, of, stamped)| *of == tables && is_it(&stamped.write));
-        of_it.map(|(at, ..)| *at).min()
+        self.marks.get(&(tables, mark(slice, position))).copied()
     }
 
     pub(crate) fn progress(&self, tables: Tables) -> [Checkpoint; SLICES] {

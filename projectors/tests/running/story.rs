@@ -18,7 +18,7 @@ use crate::projectors::{Projectors, deliver};
 use crate::world::{Fold, World, locked, streams, until};
 
 /// Stories told.
-const STORIES: u64 = 40;
+const STORIES: u64 = 25;
 /// Events of a story.
 const EVENTS: u64 = 150;
 
@@ -64,7 +64,7 @@ async fn bad_bus(
 /// Lets the stores be away for some seconds, again and again; sometimes what they did not have on disk is lost.
 async fn outages(world: Arc<World>) {
     loop {
-        world.chance.pause(60_000).await;
+        world.chance.pause(25_000).await;
         if world.chance.happens(700) {
             world.lose(Duration::from_secs(10));
         }

@@ -75,7 +75,7 @@ pub(super) const fn floor_of(event: &RecordedEvent) -> Option<&FloorRaised> {
     }
 }
 
-/// What the events of a window say, after the newest of them. Each entry is kept as long as the event it rests on.
+/// What the events of a window say, after the newest of them. What is known of a room is kept as long as an event of it.
 #[derive(Default)]
 pub(super) struct Facts {
     rooms: HashMap<RoomId, (u64, RoomFacts)>,

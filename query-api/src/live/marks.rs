@@ -244,7 +244,7 @@ impl Marks {
             let events = self.log_haste.ask(self.log.load(&StreamId::Room(room), after)).await;
             let Some(events) = events else { return cnt };
             if !is_newer && after > 0 && events.first().is_some_and(|event| event.slice_pos > before) {
-                is_newer = true; break;
+                (is_newer, cnt) = (true, None);
                 after = after.saturating_sub(LOOK_BACK);
                 continue;
             }

@@ -170,6 +170,7 @@ impl Window {
         let Some(slice) = self.order.pop_front() else { return };
         if let Some(event) = self.slices[slice.index()].events.pop_front() {
             self.bytes -= bytes_of(&event);
+            self.facts.let_go(&event);
         }
     }
 
@@ -395,6 +396,31 @@ mod tests {
         assert_eq!(missed(&window, 1, UserId::from_u128(1), true), [2, 3, 4]);
         window.prepend(vec![something(3)]);
         assert_eq!(missed(&window, 1, UserId::from_u128(1), true), [2, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_known_of_a_room_is_kept_as_long_as_an_event_of_it() {
+        let known = |window: &Window| window.facts().room(ROOM).map(|facts| (facts.cnt, facts.members));
+        let user = UserId::from_u128(1);
+        let mut window = Window::new(&at(1).0, 1_000, 1 << 20);
+        assert_eq!(known(&window), None);
+        assert!(window.push(joined(2, user)));
+        assert!(window.push(left(3, user)));
+        assert!(window.push(something(4)));
+        assert_eq!(known(&window), Some((Some(Cnt(0)), Some(1))));
+        window.expire(1_004);
+        assert_eq!(
+            known(&window),
+            Some((Some(Cnt(0)), Some(1))),
+            "nothing has changed since"
+        );
+        window.expire(1_005);
+        assert_eq!(known(&window), None);
+        window.put_in_order();
+        assert_eq!(known(&window), None);
+        window.prepend(vec![joined(4, user)]);
+        window.put_in_order();
+        assert_eq!(known(&window), Some((Some(Cnt(0)), Some(2))));
     }
 
     #[test]

@@ -98,6 +98,7 @@ pub(crate) async fn list(
 mod tests {
     use serde_json::json;
 
+    use crate::testing::world::Table;
     use crate::testing::{Api, column};
 
     #[tokio::test]
@@ -120,6 +121,18 @@ mod tests {
         api.world.leave(room, jun);
         let members = api.get(mina, &format!("/v1/rooms/{room}/members")).await.ok();
         assert_eq!(column(&members, "user_id"), [&json!(mina), &json!(hana)]);
+    }
+
+    #[tokio::test]
+    async fn who_leaves_while_they_ask_is_not_told_who_is_there() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.hold();
+        api.world.leave(room, jun);
+        api.world.show(&[Table::Rooms, Table::Members, Table::Messages]);
+        let answer = api.get(jun, &format!("/v1/rooms/{room}/members")).await;
+        assert_eq!(answer.refused(404), "room_not_found");
     }
 
     #[tokio::test]

@@ -119,7 +119,7 @@ pub fn start(options: &Options) -> anyhow::Result<Server> {
         greet: handshake::cql::greet,
         stop: STOP,
         start_deadline: Duration::from_mins(3),
-        stop_deadline: Duration::from_secs(60),
+        stop_deadline: Duration::from_mins(1),
     };
     let url = launch.address.to_string();
     Server::start(launch, url, None, folder)

@@ -88,7 +88,7 @@ pub fn start(options: &Options) -> anyhow::Result<Server> {
         greet: handshake::kafka::greet,
         stop: STOP,
         start_deadline: Duration::from_mins(2),
-        stop_deadline: Duration::from_secs(60),
+        stop_deadline: Duration::from_mins(1),
     };
     let proxied = ports.proxied.map(|(own, _)| own);
     Server::start(launch, ports.clients.to_string(), proxied, folder)

@@ -9,13 +9,6 @@
 //! by hand.
 //!
 //! How to add a server: a module like `kafka` that fills in a `Launch`, a greeting in `handshake`, a line in [`Set`].
-#![cfg_attr(
-    test,
-    expect(
-        clippy::unwrap_used,
-        reason = "in a test, a panic with its line is the failure report"
-    )
-)]
 
 pub mod cassandra;
 pub mod kafka;

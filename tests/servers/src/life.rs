@@ -13,11 +13,13 @@ use crate::wait;
 
 /// How long the kernel may take to clear away what was killed.
 const KILL_DEADLINE: Duration = Duration::from_secs(20);
+/// How long whoever adopted a process may take to bury it. Not everybody does.
+const BURIAL: Duration = Duration::from_secs(2);
 
 /// A process and those that it started.
 pub(crate) struct Life {
     pid: Pid,
-    /// Absent if an earlier run of ours started it.
+    /// Absent if it may outlive us.
     child: Option<Child>,
     _guard: Option<Guard>,
 }
@@ -39,13 +41,16 @@ impl Life {
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let pid = Pid::from_child(&child);
         fs::write(pid_file, pid.as_raw_nonzero().to_string()).context("cannot write the number of a process")?;
-        let guard = match orphan {
-            Orphan::DiesWith(folder) => Some(Guard::over(pid, Some(folder))?),
-            Orphan::RunsOn => None,
+        let (child, guard) = match orphan {
+            Orphan::DiesWith(folder) => (Some(child), Some(Guard::over(pid, Some(folder))?)),
+            Orphan::RunsOn => {
+                bury(child);
+                (None, None)
+            }
         };
         Ok(Self {
             pid,
-            child: Some(child),
+            child,
             _guard: guard,
         })
     }
@@ -94,13 +99,24 @@ impl Life {
         wait::until("killed processes are gone", KILL_DEADLINE, || {
             let gone = !self.is_running() && !family[1..].iter().any(|pid| is_alive(*pid));
             gone.then_some(())
-        })
+        })?;
+        // Some programs take one that is dead and not buried for one that runs.
+        let _ = wait::until("it is buried", BURIAL, || status(self.pid).is_none().then_some(()));
+        Ok(())
     }
 
     /// Waits until all of its processes have ended by themselves.
     pub(crate) fn ended(&mut self, deadline: Duration) -> anyhow::Result<()> {
         wait::until("its process ends", deadline, || (!self.is_running()).then_some(()))
     }
+}
+
+/// Waits for the end of a process that may outlive us, so that it leaves the table of processes when it ends before us.
+fn bury(mut child: Child) {
+    std::thread::spawn(move || {
+        // How it ends is for whoever ends it.
+        let _ = child.wait();
+    });
 }
 
 /// A process and everything that stems from it, itself first.

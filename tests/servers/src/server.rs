@@ -156,9 +156,10 @@ impl Server {
         if let Some((user, group)) = launch.user {
             command.uid(user).gid(group);
         }
-        let orphan = match self.folder.is_kept() {
-            true => Orphan::RunsOn,
-            false => Orphan::DiesWith(self.folder.path()),
+        let orphan = if self.folder.is_kept() {
+            Orphan::RunsOn
+        } else {
+            Orphan::DiesWith(self.folder.path())
         };
         self.life = Some(Life::start(command, &self.folder.pid_file(), orphan)?);
         self.answers()

@@ -9,12 +9,15 @@ use crate::process;
 
 /// Runs these one after another, whatever becomes of each, and counts what all of them report.
 pub(crate) fn run(commands: impl IntoIterator<Item = Command>) -> Outcome {
+    sum(commands.into_iter().map(|mut command| run_one(&mut command)))
+}
+
+fn sum(runs: impl Iterator<Item = Run>) -> Outcome {
     let mut tally = Tally::default();
     let mut notes = Vec::new();
-    for mut command in commands {
-        let outcome = run_one(&mut command);
-        tally.add(outcome.tally);
-        notes.extend(outcome.trouble);
+    for run in runs {
+        tally.add(run.tally);
+        notes.extend(run.trouble);
     }
     notes.insert(0, tally.to_string());
     Outcome {
@@ -102,13 +105,8 @@ mod tests {
 
     #[test]
     fn several_runs_add_up_and_each_must_run_something() {
-        let says = |text: &str| {
-            let mut command = Command::new("echo");
-            command.arg(text);
-            command
-        };
-        let good = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
-        let outcome = run([says(good), says("nothing"), says(good)]);
+        let runs = [judged(3, 0, 0, true), judged(0, 0, 0, true), judged(3, 0, 0, true)];
+        let outcome = sum(runs.into_iter());
         assert_eq!((outcome.tally.passed, outcome.tally.failed), (6, 1));
         assert_eq!(outcome.note, "6 passed, 1 failed; no test ran");
     }

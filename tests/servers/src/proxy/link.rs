@@ -87,16 +87,18 @@ impl Link {
         let (sender, pieces) = sync_channel(PIECES);
         std::thread::scope(|scope| {
             scope.spawn(|| self.write_all(proxy, to, pieces));
-            self.read_all(proxy, from, Some(sender));
+            self.read_all(proxy, from, Some(&sender));
+            // Nothing more will be on its way: the writer ends when all has arrived.
+            drop(sender);
         });
     }
 
-    fn read_all(&self, proxy: &Inner, mut from: &TcpStream, pieces: Option<SyncSender<Piece>>) {
+    fn read_all(&self, proxy: &Inner, mut from: &TcpStream, pieces: Option<&SyncSender<Piece>>) {
         let mut buffer = vec![0; PIECE_BYTES];
         let mut due = Instant::now();
         loop {
             let read = from.read(&mut buffer);
-            let Some(pieces) = pieces.as_ref().filter(|_| !proxy.is_swallowing()) else {
+            let Some(pieces) = pieces.filter(|_| !proxy.is_swallowing()) else {
                 self.lost.store(true, Ordering::Relaxed);
                 match read {
                     Ok(length) if length > 0 => continue,
