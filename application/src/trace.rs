@@ -113,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::port::event_log::Metadata;
 
     const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -166,6 +167,22 @@ mod tests {
             parent.child(0).to_string().parse::<TraceParent>().is_ok(),
             "no id is all zeros"
         );
+    }
+
+    #[test]
+    fn an_event_belongs_to_the_trace_of_its_request_else_to_that_of_its_command() {
+        let command_id = "0198c0de-7a1c-7000-8000-00000000000a".to_owned();
+        let own = "0198c0de7a1c7000800000000000000a";
+        for (traceparent, expected) in [(Some(GIVEN), &GIVEN[3..35]), (None, own), (Some("00-nonsense"), own)] {
+            let metadata = Metadata {
+                command_id: command_id.clone(),
+                traceparent: traceparent.map(str::to_owned),
+                ..Metadata::default()
+            };
+            let trace = metadata.trace_id().map(|trace| trace.to_string());
+            assert_eq!(trace.as_deref(), Some(expected), "{traceparent:?}");
+        }
+        assert_eq!(Metadata::default().trace_id(), None);
     }
 
     #[test]

@@ -81,7 +81,10 @@ pub(crate) async fn run(arguments: &ClusterArguments, servers: &stores::Servers)
     }
     machine.look_again(&folder)?;
     let mut head = machine.lines();
-    head.push(format!("runs: {} of {} s each, medians", arguments.runs, arguments.seconds));
+    head.push(format!(
+        "runs: {} of {} s each, medians",
+        arguments.runs, arguments.seconds
+    ));
     print(&report::render(&head, &rows))?;
     Ok(if rows.iter().any(Row::is_bad) {
         ExitCode::FAILURE

@@ -5,7 +5,8 @@
 //! - `feed`: everything that is published from now on, on every node, for live sockets.
 //! - `ephemeral`: who is typing, from node to node.
 //! - `topics`: makes and checks the two topics.
-//! - `record`: how an event lies in a record. `client`, `health`, `offsets` and `worker` are what the others share.
+//! - `record`: how an event lies in a record.
+//! - `reader`, `client`, `health`, `offsets` and `worker` are what the others share; `watch` gets over a fault of the driver.
 //!
 //! # One slice, one partition
 //! Both topics have a partition for each slice, and a record of a slice is written to its partition by number, never by a
@@ -25,10 +26,12 @@ mod lanes;
 pub mod metrics;
 mod offsets;
 mod publisher;
+mod reader;
 pub mod record;
 mod settings;
 mod tail;
 pub mod topics;
+mod watch;
 mod worker;
 
 use cocotalk_application::error::StoreError;

@@ -31,7 +31,11 @@ pub const CQL_WRITE_SECONDS: &str = "cocotalk_cql_write_seconds";
 
 /// Tells the recorder what the numbers mean.
 pub fn describe() {
-    metrics::describe_histogram!(CQL_WRITE_SECONDS, Unit::Seconds, "One call, until all of its rows were there");
+    metrics::describe_histogram!(
+        CQL_WRITE_SECONDS,
+        Unit::Seconds,
+        "One call, until all of its rows were there"
+    );
     metrics::describe_counter!(ROWS_WRITTEN, Unit::Count, "Rows written to the read model");
     metrics::describe_counter!(STATEMENTS, Unit::Count, "SQL statements executed");
     metrics::describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "One transaction, until it was durable");
@@ -53,7 +57,11 @@ pub fn describe() {
         "Aggregates that wait behind an event a projection could not take"
     );
     metrics::describe_counter!(POSTGRES_CONNECTIONS_OPENED, Unit::Count, "Connections that were opened");
-    metrics::describe_histogram!(POSTGRES_APPEND_SECONDS, Unit::Seconds, "One append, until it was durable");
+    metrics::describe_histogram!(
+        POSTGRES_APPEND_SECONDS,
+        Unit::Seconds,
+        "One append, until it was durable"
+    );
     metrics::describe_histogram!(POSTGRES_APPEND_EVENTS, Unit::Count, "Events that went together");
     metrics::describe_counter!(POSTGRES_RESENT_UNITS, Unit::Count, "Units that were sent again, alone");
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use cocotalk_application::error::{StoreError, chain};
-use cocotalk_application::port::clock::Clock;
 #[cfg(feature = "cluster")]
 use cocotalk_application::port::assignment::ProjectorPorts;
-#[cfg(feature = "cluster")]
-use cocotalk_application::port::publisher::RelayPorts;
+use cocotalk_application::port::clock::Clock;
 use cocotalk_application::port::event_log::{EventLog, LogReader};
 use cocotalk_application::port::key_vault::KeyVault;
 use cocotalk_application::port::live::{Ephemeral, EventFeed};
 use cocotalk_application::port::parking::Parking;
+#[cfg(feature = "cluster")]
+use cocotalk_application::port::publisher::RelayPorts;
 use cocotalk_application::port::read_model::ReadModel;
 use cocotalk_application::port::row_store::RowStore;
 use cocotalk_application::projection::Projection;
@@ -40,7 +40,9 @@ impl OpenError {
     /// Whether it is worth another try: the disk may get room, the server may come back.
     pub const fn may_pass(&self) -> bool {
         match self {
-            Self::Embedded(embedded::OpenError::Unavailable { .. }) | Self::Store(StoreError::Unavailable { .. }) => true,
+            Self::Embedded(embedded::OpenError::Unavailable { .. }) | Self::Store(StoreError::Unavailable { .. }) => {
+                true
+            }
             Self::Embedded(
                 embedded::OpenError::Locked { .. }
                 | embedded::OpenError::Unreadable { .. }
@@ -181,7 +183,11 @@ pub struct ViewPorts {
 /// [`OpenError`] says what is wrong with which file, server or setting.
 pub async fn open(
     settings: &BackendSettings,
-    #[cfg_attr(not(feature = "cluster"), expect(unused_variables, reason = "the embedded store is whole"))] parts: &[Part],
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(unused_variables, reason = "the embedded store is whole")
+    )]
+    parts: &[Part],
     projections: Vec<Arc<dyn Projection>>,
     tasks: &TaskTracker,
     stop: CancellationToken,
@@ -276,14 +282,26 @@ async fn examine_embedded(settings: &embedded::Settings, projections: Vec<Arc<dy
     };
     if !settings.folder.exists() {
         let advice = "the first start makes it, or `cocotalk migrate`".to_owned();
-        return found(Health::Noteworthy, format!("there is no folder {folder} yet"), Some(advice));
+        return found(
+            Health::Noteworthy,
+            format!("there is no folder {folder} yet"),
+            Some(advice),
+        );
     }
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let opened = EmbeddedStore::open(settings, projections.clone(), &tasks, stop.clone()).await;
     let finding = match opened {
         Ok(store) => match lag(&store, &projections).await {
-            Ok(0) => found(Health::Fine, format!("{folder} opens; every projection is at the end of the log"), None),
-            Ok(lag) => found(Health::Noteworthy, format!("{folder} opens; the projections are {lag} events behind"), None),
+            Ok(0) => found(
+                Health::Fine,
+                format!("{folder} opens; every projection is at the end of the log"),
+                None,
+            ),
+            Ok(lag) => found(
+                Health::Noteworthy,
+                format!("{folder} opens; the projections are {lag} events behind"),
+                None,
+            ),
             Err(error) => found(Health::Wrong, chain(&error), None),
         },
         Err(embedded::OpenError::Locked { .. }) => {
@@ -324,13 +342,19 @@ pub type ParkedOf = (Arc<dyn LogReader>, Arc<dyn RowStore>, Arc<dyn Parking>);
 ///
 /// # Errors
 /// [`OpenError`] says what is wrong with which server or setting.
+#[cfg_attr(
+    not(feature = "cluster"),
+    expect(clippy::unused_async, reason = "only a cluster is opened over a network")
+)]
 pub async fn open_parked(
     settings: &BackendSettings,
     #[cfg_attr(not(feature = "cluster"), expect(unused_variables, reason = "only a cluster has it"))] projections: Vec<
         Arc<dyn Projection>,
     >,
-    #[cfg_attr(not(feature = "cluster"), expect(unused_variables, reason = "only a cluster has it"))] tasks: &TaskTracker,
-    #[cfg_attr(not(feature = "cluster"), expect(unused_variables, reason = "only a cluster has it"))] stop: CancellationToken,
+    #[cfg_attr(not(feature = "cluster"), expect(unused_variables, reason = "only a cluster has it"))]
+    tasks: &TaskTracker,
+    #[cfg_attr(not(feature = "cluster"), expect(unused_variables, reason = "only a cluster has it"))]
+    stop: CancellationToken,
 ) -> Result<Option<ParkedOf>, OpenError> {
     match settings.kind {
         Backend::Embedded => Ok(None),

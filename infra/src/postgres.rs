@@ -4,7 +4,8 @@
 //!   something went wrong in the middle is not used again. `connector` opens new ones, with backoff. `error` sorts errors.
 //! - `writer`: appends of the whole process are gathered: whatever waits when a connection is free goes as one statement, in
 //!   one round trip and one commit. There is no timer: the commit before it is the window. `append` is that statement.
-//! - `log` is the port around it, `reads` what it asks, `locked` the second try. `mender` finds out when writing works again.
+//! - `log` is the port around it, `reads` what it asks, `locked` the second try. `mender` finds out when writing works again, `orphans`
+//!   when what nobody waits for any more is over.
 //! - `outbox`: the log from the relay's side, `lease` who may publish. `bell` rings after commits, `listener` hears it.
 //! - `parking`, `key_vault`: the other ports.
 //! - `repository`: the same log for programs that use `cqrs-es` as it comes.
@@ -23,6 +24,7 @@ mod listener;
 mod locked;
 mod log;
 mod mender;
+mod orphans;
 mod outbox;
 mod parking;
 mod pool;

@@ -14,6 +14,7 @@ use cocotalk_application::port::publisher::RelayPorts;
 use cocotalk_domain::stream::{SLICES, Slice};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::backoff::Backoff;
 use crate::metrics::{RELAY_ERRORS, RELAY_LAG, RELAY_LAG_SECONDS, RELAY_LED, RELAY_PUBLISHED, RELAY_TAKEOVERS};
@@ -25,6 +26,27 @@ const STANDBY: Duration = Duration::from_millis(500);
 const CHECK: Duration = Duration::from_secs(1);
 /// How often it is noted how far everything is published. The bus itself knows better; this is for empty partitions.
 const NOTE: Duration = Duration::from_secs(1);
+
+/// What is published together, for whoever follows a trace: the span has the trace of the first record, a line in it that of
+/// each.
+fn span(records: &[LogRecord]) -> Span {
+    let trace = |record: &LogRecord| record.trace_id().map(tracing::field::display);
+    let first = || records.first().and_then(trace);
+    let span = tracing::debug_span!("relay.publish", events = records.len(), trace.id = first());
+    if !span.is_disabled() {
+        let _entered = span.enter();
+        for record in records {
+            let (kind, id, sequence) = (&record.aggregate_type, &record.aggregate_id, record.sequence);
+            tracing::debug!(
+                trace.id = trace(record),
+                stream = format_args!("{kind}/{id}"),
+                event.sequence = sequence,
+                "publishing event {sequence} of {kind}/{id}",
+            );
+        }
+    }
+    span
+}
 
 /// How a relay stands, to be asked at any time. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -199,7 +221,8 @@ impl Relay {
             // Before it is published: while the bus is away, the age grows with every try.
             let age_us = oldest_us.map_or(0, |oldest_us| (now_us() - oldest_us).max(0));
             metrics::gauge!(RELAY_LAG_SECONDS).set(age_us as f64 / 1e6);
-            let publishing = self.ports.publisher.publish(records);
+            let span = span(&records);
+            let publishing = self.ports.publisher.publish(records).instrument(span);
             publishing.await.map_err(|error| ("bus", error))?;
             metrics::counter!(RELAY_PUBLISHED).increment(count as u64);
             self.published.extend(reached);

@@ -97,6 +97,8 @@ struct Shared {
     paused: watch::Receiver<bool>,
     /// When the read model was found again last: each slice goes back, also one that had nothing to write meanwhile.
     losses: watch::Sender<Option<Instant>>,
+    /// Calls to the read model that do not work now.
+    failing: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
@@ -117,11 +119,13 @@ pub async fn run(
         status,
         paused,
         losses: watch::Sender::new(None),
+        failing: Arc::default(),
         stop,
     };
     let slices = TaskTracker::new();
-    // `None` after the stop.
-    while let Some(assignment) = shared.ports.assignments.next().await {
+    slices.spawn(shared.clone().watch_rows());
+    let stop = shared.stop.clone();
+    while let Some(Some(assignment)) = stop.run_until_cancelled(shared.ports.assignments.next()).await {
         slices.spawn(slice::follow(shared.clone(), assignment));
     }
     slices.close();

@@ -58,12 +58,7 @@ struct AdminState {
 
 /// `/livez`, `/readyz`, `/metrics`, and where there are projectors `/projectors/pause` and `/projectors/resume`. `public` is
 /// the layer of the public port, which counts what is in flight.
-pub fn router(
-    metrics: Metrics,
-    public: EdgeLayer,
-    readiness: watch::Receiver<Probe>,
-    pause: Option<Pause>,
-) -> Router {
+pub fn router(metrics: Metrics, public: EdgeLayer, readiness: watch::Receiver<Probe>, pause: Option<Pause>) -> Router {
     let mut routes = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))

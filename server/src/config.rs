@@ -129,7 +129,10 @@ impl Config {
     pub fn validate_for(&self, role: Role) -> Result<(), ConfigError> {
         self.validate()?;
         if role != Role::All && !self.backend.is_shared() {
-            let why = format!("{} works on a backend that processes share: set backend.kind to cluster", role.name());
+            let why = format!(
+                "{} works on a backend that processes share: set backend.kind to cluster",
+                role.name()
+            );
             return Err(ConfigError::Wrong(vec![why]));
         }
         Ok(())

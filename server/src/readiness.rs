@@ -25,7 +25,10 @@ async fn look(ports: &Ports) -> Readiness {
     let mut ready = true;
     let log = ports.log.as_ref().map(|log| &*log.log);
     if let Some(log) = log {
-        let fault = log.heads().await.map_or_else(|error| Some(chain(&error)), |_| log.fault());
+        let fault = log
+            .heads()
+            .await
+            .map_or_else(|error| Some(chain(&error)), |_| log.fault());
         ready &= fault.is_none();
         dependencies.push(state("store", fault));
     }

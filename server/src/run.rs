@@ -135,9 +135,10 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     cocotalk_infra::metrics::describe();
     lifecycle.tasks.spawn(metrics.clone().keep_up(lifecycle.soft.clone()));
 
-    let listener = match role.serves_clients() {
-        true => Some(bind(config.listen).await?),
-        false => None,
+    let listener = if role.serves_clients() {
+        Some(bind(config.listen).await?)
+    } else {
+        None
     };
     let (admin_listener, admin_address) = bind(config.admin_listen).await?;
     let bounds = Bounds {

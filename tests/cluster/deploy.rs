@@ -8,14 +8,18 @@ const COMPOSE: &str = include_str!("../../deploy/compose.yaml");
 fn variables() -> Vec<(String, String)> {
     let lines = COMPOSE.lines().filter_map(|line| line.trim().split_once(": "));
     let ours = lines.filter(|(name, _)| name.starts_with("COCOTALK__"));
-    ours.map(|(name, value)| (name.to_owned(), filled(value.trim().trim_matches(['"', '\''])))).collect()
+    ours.map(|(name, value)| (name.to_owned(), filled(value.trim().trim_matches(['"', '\'']))))
+        .collect()
 }
 
 /// A value with `${NAME:-default}` replaced by the default.
 fn filled(value: &str) -> String {
     let mut filled = value.to_owned();
     while let (Some(start), Some(end)) = (filled.find("${"), filled.find('}')) {
-        let default = filled[start..end].split_once(":-").map_or("", |(_, default)| default).to_owned();
+        let default = filled[start..end]
+            .split_once(":-")
+            .map_or("", |(_, default)| default)
+            .to_owned();
         filled.replace_range(start..=end, &default);
     }
     filled
@@ -42,7 +46,10 @@ fn every_process_understands_what_compose_tells_it() {
         let dumped: serde_json::Value = serde_json::from_slice(&dump.output().unwrap().stdout).unwrap();
         assert_eq!(dumped["backend"]["kind"], "cluster");
         assert_eq!(dumped["backend"]["cluster"]["cql"]["nodes"][0], "scylla:9042");
-        assert_eq!(dumped["backend"]["cluster"]["postgres"]["url"], "***", "an address with a password is not shown");
+        assert_eq!(
+            dumped["backend"]["cluster"]["postgres"]["url"], "***",
+            "an address with a password is not shown"
+        );
     }
 }
 

@@ -131,7 +131,7 @@ fn sql(url: &str, statement: &str) -> [String; 7] {
 }
 
 /// The client of PostgreSQL: the one on the path, else that of the newest version that Debian's packages put aside.
-fn psql() -> String {
+pub(crate) fn psql() -> String {
     if Command::new("psql").arg("--version").output().is_ok() {
         return "psql".to_owned();
     }

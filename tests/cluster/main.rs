@@ -12,9 +12,9 @@
     reason = "in a test, a panic with its line is the failure report"
 )]
 
+mod deploy;
 #[path = "../harness/all.rs"]
 mod harness;
-mod deploy;
 mod installation;
 mod node;
 mod nodes;

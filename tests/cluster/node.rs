@@ -107,6 +107,7 @@ impl Node {
 
     /// As `restart`, without the waiting.
     pub(crate) fn begin_again(&self) {
+        assert!(!self.is_running(), "{self} runs already");
         let mut command = Command::new(self.role.program());
         command.arg("--config").arg(&self.config);
         command.args(["--admin-listen", &self.admin.to_string()]);
@@ -122,8 +123,8 @@ impl Node {
             process,
             _guard: Guard::running("kill -9 \"$0\"", &[&pid]),
         };
-        let before = self.life().running.replace(running);
-        assert!(before.is_none(), "{self} runs already");
+        self.bury();
+        self.life().running = Some(running);
     }
 
     /// Waits until it is ready.
@@ -169,6 +170,14 @@ impl Node {
         let finished = self.with(Process::ended);
         self.bury();
         finished
+    }
+
+    /// Whether there is a process and it has not ended.
+    pub(crate) fn is_running(&self) -> bool {
+        let life = self.life();
+        life.running
+            .as_ref()
+            .is_some_and(|running| running.process.is_running())
     }
 
     /// Everything it said, in this life and those before.

@@ -68,6 +68,10 @@ impl Tally {
         self.0.lost_answers.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn put_off(&self) -> usize {
+        self.0.put_off.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn replayed(&self) -> usize {
         self.0.replayed.load(Ordering::SeqCst)
     }
@@ -87,10 +91,10 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [acknowledged, in_flight] = [self.acknowledged(), self.in_flight()];
-        let [lost, replayed] = [self.lost_answers(), self.replayed()];
+        let [lost, put_off, replayed] = [self.lost_answers(), self.put_off(), self.replayed()];
         write!(
             out,
-            "{acknowledged} acknowledged, {in_flight} in flight, {lost} answers lost, {replayed} replayed"
+            "{acknowledged} acknowledged, {in_flight} in flight, {lost} answers lost, {put_off} put off, {replayed} replayed"
         )
     }
 }
@@ -154,7 +158,11 @@ async fn insist(
                 tally.ended(&tally.0.acknowledged);
                 return reply.value();
             }
-            Ok(reply) if reply.status == 503 => tally.ended(&tally.0.put_off),
+            Ok(reply) if reply.status == 503 => {
+                tally.ended(&tally.0.put_off);
+                // Whoever was told to come back does not stand in the door.
+                tokio::time::sleep(Duration::from_millis(rand::random_range(20..200))).await;
+            }
             Ok(reply) => panic!("{reply}"),
             Err(_) => {
                 tally.ended(&tally.0.lost_answers);

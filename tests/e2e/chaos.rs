@@ -90,6 +90,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_twenty_kills_under_load() {
     check::a_retry_gets_the_same_answer(&world, &sent, &mut rng).await;
     check::unread_numbers_equal_a_recount(&world, &timelines).await;
     for seen in &watched {
+        assert!(seen.resumed > 0, "{} never lost a connection", seen.name);
         check::a_watcher_missed_nothing(seen, &timelines, &heads);
     }
     check::changes_are_what_was_seen(&world, &watched[0], &heads).await;

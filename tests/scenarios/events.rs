@@ -40,6 +40,28 @@ async fn a_message_reaches_every_member_as_the_item_that_history_shows() {
 }
 
 #[tokio::test]
+async fn the_trace_of_a_request_goes_as_far_as_its_frame() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let ([anna, boram, _], room) = group_of_three().await;
+    let (mut speaker, mut socket) = (Socket::open(&anna).await, Socket::open(&boram).await);
+    let over_http = anna.sending(&room, "따라와").header("traceparent", TRACE).await;
+    over_http.is(201);
+    assert_eq!(socket.event("message.sent", &room).await["traceparent"], TRACE);
+    let message = json!({"kind": "text", "text": "소켓으로도"});
+    let send = json!({
+        "op": "send", "room_id": room, "idempotency_key": new_key(), "message": message, "traceparent": TRACE,
+    });
+    speaker.send(&send).await;
+    assert_eq!(socket.event("message.sent", &room).await["traceparent"], TRACE);
+    anna.say(&room, "혼자서").await;
+    let untraced = socket.event("message.sent", &room).await;
+    assert_eq!(untraced.get("traceparent"), None);
+    let changes = boram.see(format!("/v1/rooms/{room}/changes?after_version=1")).await;
+    let traces: Vec<&Value> = list(&changes["items"]).iter().map(|frame| &frame["traceparent"]).collect();
+    assert_eq!(traces, [&json!(TRACE), &json!(TRACE), &Value::Null]);
+}
+
+#[tokio::test]
 async fn a_stranger_hears_nothing_of_a_room() {
     let ([anna, boram, chulsoo], room) = group_of_three().await;
     let dahee = anna.api.person("dahee").await;

@@ -1,13 +1,22 @@
-//! `cargo xtask bench`: the load driver against a release build of the server.
+//! `cargo xtask bench`: the load driver against a release build of the server, or with `--cluster` the append path against
+//! the real servers.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
 use crate::process;
+use crate::servers::{self, Lifetime};
 use crate::workspace;
 
-/// Builds both, then runs the driver with `args` and returns what it returned.
+/// The flag that is ours; all others are the driver's.
+const CLUSTER: &str = "--cluster";
+
+/// Builds what is measured and the driver, then runs the driver with `args` and returns what it returned.
 pub(crate) fn run(args: &[OsString]) -> anyhow::Result<ExitCode> {
+    if args.iter().any(|arg| arg == CLUSTER) {
+        let rest: Vec<&OsString> = args.iter().filter(|arg| *arg != CLUSTER).collect();
+        return run_cluster(&rest);
+    }
     // Two builds and not one: cargo joins the features of what it builds together, and the server that is measured must be
     // the one that `cargo build --release` makes.
     process::run(workspace::cargo().args([
@@ -19,8 +28,33 @@ pub(crate) fn run(args: &[OsString]) -> anyhow::Result<ExitCode> {
         "cocotalk",
     ]))?;
     process::run(workspace::cargo().args(["build", "--release", "--package", "cocotalk-bench"]))?;
+    drive(driver()?.args(args))
+}
+
+/// The driver measures in its own process, on servers that are started for it and stopped after.
+fn run_cluster(args: &[&OsString]) -> anyhow::Result<ExitCode> {
+    process::run(workspace::cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "cocotalk-bench",
+        "--features",
+        "cluster",
+    ]))?;
+    let set = servers::start(Lifetime::Task)?;
+    let driven = drive(driver()?.arg("cluster").args(args).envs(set.environment()));
+    set.stop().and(driven)
+}
+
+fn driver() -> anyhow::Result<Command> {
     let driver = workspace::target_dir()?.join("release").join("cocotalk-bench");
-    let status = process::status(Command::new(driver).current_dir(workspace::root()).args(args))?;
+    let mut command = Command::new(driver);
+    command.current_dir(workspace::root());
+    Ok(command)
+}
+
+fn drive(command: &mut Command) -> anyhow::Result<ExitCode> {
+    let status = process::status(command)?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

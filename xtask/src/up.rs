@@ -57,7 +57,7 @@ pub(crate) fn run(extent: Extent, lifetime: Lifetime) -> anyhow::Result<ExitCode
 
 fn wait(parts: Vec<Part>, sender: Sender<Event>, events: &Receiver<Event>) -> anyhow::Result<ExitCode> {
     interrupt::listen(sender)?;
-    println!("Ctrl-C stops {}", if parts.is_empty() { "them" } else { "everything" });
+    println!("running until Ctrl-C");
     let code = match events.recv().context("nobody listens for Ctrl-C")? {
         Event::Interrupted => ExitCode::SUCCESS,
         Event::Ended(role) => {

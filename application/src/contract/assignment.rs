@@ -152,7 +152,10 @@ pub async fn processes_share_the_slices(bus: Bus) {
     })
     .await;
     publish_everywhere(&bus, 0, 3).await;
-    eventually("both take what is theirs", async || one.count() + two.count() >= 3 * SLICES).await;
+    eventually("both take what is theirs", async || {
+        one.count() + two.count() >= 3 * SLICES
+    })
+    .await;
     for slice in Slice::all() {
         let taken = [one.positions(slice), two.positions(slice)].concat();
         assert_eq!(taken, [1, 2, 3], "slice {slice}");
@@ -183,7 +186,10 @@ pub async fn nothing_is_missed_when_a_process_leaves(bus: Bus) {
         assert!(is_whole(&after), "slice {slice}: {after:?}");
         let first = after[0];
         let reached = before.last().copied().unwrap_or(0);
-        assert!(first <= reached + 1, "slice {slice}: {reached} was the last, {first} came next");
+        assert!(
+            first <= reached + 1,
+            "slice {slice}: {reached} was the last, {first} came next"
+        );
     }
 }
 

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use cocotalk_domain::stream::{SLICES, Slice};
 
 use crate::error::StoreError;
-use crate::port::event_log::StoredEvent;
+use crate::port::event_log::{Metadata, StoredEvent};
+use crate::trace::TraceId;
 
 /// An event on its way from the log to the bus: text and numbers, never understood, so that a relay passes on what a newer
 /// release wrote.
@@ -47,6 +48,12 @@ impl LogRecord {
             payload: &self.payload,
             metadata: &self.metadata,
         }
+    }
+
+    /// The trace it belongs to, for the log of whoever passes it on; none where its metadata is not understood.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        let metadata: Metadata = serde_json::from_str(&self.metadata).ok()?;
+        metadata.trace_id()
     }
 }
 

@@ -46,7 +46,11 @@ async fn run_ours(arguments: &ClusterArguments, servers: &Servers, rooms: usize,
         "{logged} messages are in the log, {} were acknowledged in time",
         sent.messages
     );
-    eprintln!("  ours: {:.0}/s, {} retried", sent.rate(length(arguments)), sent.retried);
+    eprintln!(
+        "  ours: {:.0}/s, {} retried",
+        sent.rate(length(arguments)),
+        sent.retried
+    );
     Ok(sent)
 }
 
@@ -54,7 +58,10 @@ async fn run_framework(arguments: &ClusterArguments, servers: &Servers, rooms: u
     let framework = Framework::open(&servers.empty_database().await?).await?;
     let rooms = framework.rooms(rooms).await?;
     let sent = send_for(&framework, &rooms, senders, length(arguments)).await?;
-    ensure!(framework.messages().await? >= sent.messages as i64, "the framework lost a message");
+    ensure!(
+        framework.messages().await? >= sent.messages as i64,
+        "the framework lost a message"
+    );
     eprintln!(
         "  framework: {:.0}/s, {} retried",
         sent.rate(length(arguments)),
@@ -107,7 +114,13 @@ pub(crate) async fn lone(arguments: &ClusterArguments, servers: &Servers) -> Res
     let (ours, theirs) = (p50s(ours), p50s(theirs));
     let ratios = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
     Ok(vec![
-        Row::at_most("append-lone", "p50 of one lone sender over the framework's", RATIO, ratios, 1.5),
+        Row::at_most(
+            "append-lone",
+            "p50 of one lone sender over the framework's",
+            RATIO,
+            ratios,
+            1.5,
+        ),
         Row::reported("append-lone", "p50 of one lone sender", "ms", ours),
         Row::reported("append-lone", "p50 of the framework's", "ms", theirs),
     ])
@@ -153,7 +166,13 @@ pub(crate) async fn hot_room(arguments: &ClusterArguments, servers: &Servers) ->
         refused.push((first.refused + second.refused + first.retried + second.retried) as f64);
     }
     Ok(vec![
-        Row::at_most("hot-room", "sends refused, one room, two nodes, 64 senders", "", refused, 0.0),
+        Row::at_most(
+            "hot-room",
+            "sends refused, one room, two nodes, 64 senders",
+            "",
+            refused,
+            0.0,
+        ),
         Row::reported("hot-room", "sends/s of both nodes", "/s", rates),
     ])
 }

@@ -65,7 +65,12 @@ pub(crate) async fn send_for<T: Target>(
     for sender in 0..senders {
         let target = Arc::clone(target);
         // Each sender walks over rooms of its own, so that all rooms are used.
-        let mine: Vec<_> = rooms.iter().skip(sender % rooms.len()).step_by(senders).copied().collect();
+        let mine: Vec<_> = rooms
+            .iter()
+            .skip(sender % rooms.len())
+            .step_by(senders)
+            .copied()
+            .collect();
         tasks.spawn(async move {
             let mut sent = Sent::default();
             for (room, by) in mine.iter().cycle() {

@@ -34,7 +34,10 @@ impl Servers {
     /// The server at this address, whose user may make databases.
     pub(crate) async fn at(url: &str) -> Result<Self> {
         let options: PgConnectOptions = url.parse().context("no address of a PostgreSQL server")?;
-        let admin = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
+        let admin = PgPoolOptions::new()
+            .max_connections(2)
+            .connect_with(options.clone())
+            .await?;
         Ok(Self {
             admin,
             options,

@@ -45,7 +45,8 @@ async fn postgres(settings: &Settings) -> Finding {
     let standing = match Database::standing(&settings.postgres).await {
         Ok(standing) => standing,
         Err(error) => {
-            let advice = "see whether it runs and whether backend.cluster.postgres.url is right; commands are refused meanwhile";
+            let advice =
+                "see whether it runs and whether backend.cluster.postgres.url is right; commands are refused meanwhile";
             return of_error(name, &error, advice);
         }
     };
@@ -56,7 +57,9 @@ async fn postgres(settings: &Settings) -> Finding {
     if standing.schema != Schema::Current {
         let advice = match standing.schema {
             Schema::Newer { .. } => "run the newer release, or restore the database that fits this one",
-            Schema::Missing | Schema::Behind { .. } | Schema::Foreign { .. } | Schema::Current => "run `cocotalk migrate`",
+            Schema::Missing | Schema::Behind { .. } | Schema::Foreign { .. } | Schema::Current => {
+                "run `cocotalk migrate`"
+            }
         };
         return finding(name, Health::Wrong, format!("{version}; {}", standing.schema), advice);
     }
@@ -65,7 +68,10 @@ async fn postgres(settings: &Settings) -> Finding {
         return finding(name, Health::Wrong, format!("{version}; {problem}"), advice);
     }
     if !standing.unsafe_settings.is_empty() {
-        let what = format!("{version}; acknowledged commits can be lost: {}", standing.unsafe_settings.join(", "));
+        let what = format!(
+            "{version}; acknowledged commits can be lost: {}",
+            standing.unsafe_settings.join(", ")
+        );
         return finding(name, Health::Wrong, what, "set fsync and synchronous_commit to on");
     }
     noteworthy(name, &version, &standing)
@@ -89,7 +95,12 @@ fn noteworthy(name: &'static str, version: &str, standing: &Standing) -> Finding
         return finding(name, Health::Noteworthy, what, advice);
     }
     if standing.backlog.is_some_and(|backlog| backlog.unpublished > MUCH) {
-        return finding(name, Health::Noteworthy, what, "see whether a relay runs and what its /readyz says");
+        return finding(
+            name,
+            Health::Noteworthy,
+            what,
+            "see whether a relay runs and what its /readyz says",
+        );
     }
     finding(name, Health::Fine, what, "")
 }
@@ -100,7 +111,9 @@ async fn keys(settings: &Settings) -> Finding {
     let opened = match Database::open(&settings.postgres).await {
         Ok(database) => PostgresKeyVault::open(database, &settings.master_key_file).map(drop),
         // That is told already; the file can be looked at without it.
-        Err(_) if settings.master_key_file.is_file() => return finding(name, Health::Fine, format!("{file} is there"), ""),
+        Err(_) if settings.master_key_file.is_file() => {
+            return finding(name, Health::Fine, format!("{file} is there"), "");
+        }
         Err(error) => Err(error),
     };
     match opened {
@@ -117,11 +130,16 @@ async fn bus(settings: &Settings) -> Finding {
     match kafka::topics::check(&settings.kafka).await {
         Ok(standing) if standing.problems.is_empty() => {
             let records: i64 = standing.topics.iter().flat_map(|topic| &topic.ends).sum();
-            let what = format!("{} brokers, {} topics, {records} records published", standing.brokers, standing.topics.len());
+            let what = format!(
+                "{} brokers, {} topics, {records} records published",
+                standing.brokers,
+                standing.topics.len()
+            );
             finding(name, Health::Fine, what, "")
         }
         Ok(standing) => {
-            let advice = "run `cocotalk migrate` where a topic is missing; partitions of an existing topic cannot be changed";
+            let advice =
+                "run `cocotalk migrate` where a topic is missing; partitions of an existing topic cannot be changed";
             finding(name, Health::Wrong, standing.problems.join("; "), advice)
         }
         Err(error) => {
@@ -145,7 +163,12 @@ async fn read_model(settings: &Settings, projections: &[Arc<dyn Projection>]) ->
         let what = format!("{} is without {}", standing.version, standing.missing.join(", "));
         return vec![finding(name, Health::Wrong, what, "run `cocotalk migrate`")];
     }
-    let mut findings = vec![finding(name, Health::Fine, format!("version {}; every table is there", standing.version), "")];
+    let mut findings = vec![finding(
+        name,
+        Health::Fine,
+        format!("version {}; every table is there", standing.version),
+        "",
+    )];
     match lags(settings, projections).await {
         Ok(lags) => findings.extend(lags),
         Err(error) => tracing::debug!("how far projections are is not known: {}", chain(&error)),
@@ -157,7 +180,10 @@ async fn read_model(settings: &Settings, projections: &[Arc<dyn Projection>]) ->
 async fn lags(settings: &Settings, projections: &[Arc<dyn Projection>]) -> Result<Vec<Finding>, StoreError> {
     use cocotalk_application::port::event_log::EventLog as _;
     use cocotalk_application::port::read_model::ReadModel as _;
-    let (tasks, stop) = (tokio_util::task::TaskTracker::new(), tokio_util::sync::CancellationToken::new());
+    let (tasks, stop) = (
+        tokio_util::task::TaskTracker::new(),
+        tokio_util::sync::CancellationToken::new(),
+    );
     let _ends = stop.clone().drop_guard();
     let log = PostgresEventLog::new(Database::open(&settings.postgres).await?, &tasks, stop);
     let heads = log.heads().await?;

@@ -35,20 +35,19 @@ impl Readers {
 
     /// The rows of a query.
     pub(super) async fn fetch(&self, text: &str, values: Vec<Value<'_>>) -> Result<Vec<SqliteRow>, StoreError> {
-        let mut arguments = SqliteArguments::default();
-        arguments.reserve(values.len(), 0);
-        for value in values {
-            arguments
-                .add(value)
-                .map_err(|error| of_store(sqlx::Error::Encode(error)))?;
-        }
+        let arguments = bound(values)?;
         let mut reader = self.take().await?;
-        metrics::counter!(STATEMENTS, "role" => "reader").increment(1);
         let fetched = sqlx::query_with(text, arguments).fetch_all(&mut *reader).await;
-        if fetched.as_ref().is_err_and(|error| fault(error) == Fault::Storage) {
-            reader.discard();
-        }
-        fetched.map_err(of_store)
+        reader.end(fetched)
+    }
+
+    /// The row of a query that always has one. Whoever waits is woken once, with the row, and not again to hear that it was
+    /// the last.
+    pub(super) async fn fetch_one(&self, text: &str, values: Vec<Value<'_>>) -> Result<SqliteRow, StoreError> {
+        let arguments = bound(values)?;
+        let mut reader = self.take().await?;
+        let fetched = sqlx::query_with(text, arguments).fetch_one(&mut *reader).await;
+        reader.end(fetched)
     }
 
     /// Closes the connections that nobody uses.
@@ -62,6 +61,7 @@ impl Readers {
         }
     }
 
+    /// A connection for one statement.
     async fn take(&self) -> Result<Reader<'_>, StoreError> {
         let permit = self
             .permits
@@ -73,12 +73,24 @@ impl Readers {
             Some(connection) => connection,
             None => self.options.connect().await.map_err(of_store)?,
         };
+        metrics::counter!(STATEMENTS, "role" => "reader").increment(1);
         Ok(Reader {
             connection: Some(connection),
             readers: self,
             _permit: permit,
         })
     }
+}
+
+fn bound(values: Vec<Value<'_>>) -> Result<SqliteArguments<'_>, StoreError> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        arguments
+            .add(value)
+            .map_err(|error| of_store(sqlx::Error::Encode(error)))?;
+    }
+    Ok(arguments)
 }
 
 /// A connection on loan.
@@ -89,9 +101,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Does not give it back: the next one gets a new connection.
-    fn discard(&mut self) {
-        self.connection = None;
+    /// Gives it back with what it fetched; where the storage has failed the next one gets a new connection.
+    fn end<T>(mut self, fetched: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        if fetched.as_ref().is_err_and(|error| fault(error) == Fault::Storage) {
+            self.connection = None;
+        }
+        fetched.map_err(of_store)
     }
 }
 
@@ -101,7 +116,7 @@ impl Deref for Reader<'_> {
     fn deref(&self) -> &Self::Target {
         self.connection
             .as_ref()
-            .expect("a reader has its connection until it is discarded or dropped")
+            .expect("a reader has its connection until it is given back")
     }
 }
 
@@ -109,7 +124,7 @@ impl DerefMut for Reader<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         self.connection
             .as_mut()
-            .expect("a reader has its connection until it is discarded or dropped")
+            .expect("a reader has its connection until it is given back")
     }
 }
 

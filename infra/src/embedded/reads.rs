@@ -59,8 +59,7 @@ impl EmbeddedStore {
         read: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let text = format!("SELECT group_concat(json_array({columns}), '') FROM {rest}");
-        let answer = self.shared.readers.fetch(&text, values).await?;
-        let answer = answer.first().ok_or_else(|| damaged("a statement without an answer"))?;
+        let answer = self.shared.readers.fetch_one(&text, values).await?;
         let answer: Option<&str> = answer.try_get(0).map_err(of_store)?;
         let rows = serde_json::Deserializer::from_str(answer.unwrap_or_default()).into_iter();
         rows.map(|row: serde_json::Result<Cells<'_, COLUMNS>>| read(&Columns(&row.map_err(damaged)?.0)))

@@ -9,8 +9,7 @@ use async_trait::async_trait;
 use cocotalk_application::error::StoreError;
 use cocotalk_application::port::assignment::{Assignment, Assignments};
 use cocotalk_domain::stream::Slice;
-use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +18,7 @@ use self::member::Group;
 use super::client::{self, Plain};
 use super::health::Health;
 use super::worker::Worker;
-use super::{BUS, Settings, metrics, offsets, unavailable};
+use super::{BUS, Settings, metrics, offsets, unavailable, watch};
 
 /// The slices of this process.
 ///
@@ -29,6 +28,7 @@ pub struct KafkaAssignments {
     group: Arc<Group>,
     stop: CancellationToken,
     worker: Worker,
+    _watch: Worker,
 }
 
 impl KafkaAssignments {
@@ -45,10 +45,13 @@ impl KafkaAssignments {
         let serving = Arc::clone(&group);
         let run = move |stop: &CancellationToken| member::serve(&serving, first, stop);
         let worker = Worker::start("kafka-assignments", tasks, &stop, run)?;
+        let watch = group.watch();
+        let watch = Worker::start("kafka-assignments-watch", tasks, &stop, move |stop| watch.keep(stop))?;
         Ok(Self {
             group,
             stop,
             worker,
+            _watch: watch,
         })
     }
 }
@@ -95,17 +98,7 @@ fn lag(settings: &Settings, health: &Arc<Health>, done: &[(Slice, Option<i64>)])
         .map_err(unavailable)?;
     let topic = &settings.events_topic;
     let ends = offsets::ends(&consumer, settings, topic)?;
-    let mut next = offsets::beginnings(&consumer, settings, topic)?;
-    let known = offsets::list(topic, |_| Offset::Invalid)?;
-    let known = consumer
-        .committed_offsets(known, settings.request())
-        .map_err(unavailable)?;
-    for element in known.elements() {
-        if let Offset::Offset(offset) = element.offset() {
-            let next = &mut next[element.partition() as usize];
-            *next = offset.max(*next);
-        }
-    }
+    let next = watch::committed(&consumer, settings, topic)?;
     let behind = |(slice, done): &(Slice, Option<i64>)| {
         let next = done.map_or(next[slice.index()], |done| done + 1);
         (ends[slice.index()] - next).max(0) as u64

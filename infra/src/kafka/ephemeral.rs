@@ -8,7 +8,6 @@ use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::stream::StreamId;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message as _};
 use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
@@ -18,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::client::{self, NAP, Plain, Skipped};
-use super::feed::at_the_ends;
+use super::client::{self, NAP, Skipped};
 use super::health::Health;
+use super::reader::Reader;
 use super::record::Unreadable;
 use super::worker::{Retired, Worker};
 use super::{Settings, metrics, unavailable};
@@ -41,6 +40,7 @@ pub struct KafkaEphemeral {
     node: Uuid,
     health: Arc<Health>,
     worker: Worker,
+    _watch: Worker,
 }
 
 /// A signal on the bus. The field `type` says which, so that a later release can add others.
@@ -63,7 +63,8 @@ impl KafkaEphemeral {
     pub async fn open(settings: &Settings, tasks: &TaskTracker, stop: CancellationToken) -> Result<Self, StoreError> {
         metrics::describe();
         let health = Arc::new(Health::new("ephemeral"));
-        let consumer = at_the_ends(settings, &settings.ephemeral_topic, &health).await?;
+        let reader = Reader::at_the_ends(settings, &settings.ephemeral_topic, &health).await?;
+        let watch = reader.watch();
         let producer = client::producer(settings, &health)
             .set("acks", "1")
             // A few milliseconds make batches of what many people type, and nobody sees them.
@@ -80,9 +81,9 @@ impl KafkaEphemeral {
             node,
             skipped: Skipped::new(health.client()),
         };
-        let watched = Arc::clone(&health);
-        let run = move |stop: &CancellationToken| listener.listen(&consumer, &watched, stop);
+        let run = move |stop: &CancellationToken| listener.listen(reader, stop);
         let worker = Worker::start("kafka-ephemeral", tasks, &stop, run)?;
+        let watch = Worker::start("kafka-ephemeral-watch", tasks, &stop, move |stop| watch.keep(stop))?;
         Ok(Self {
             local,
             producer: Retired::new(producer),
@@ -90,6 +91,7 @@ impl KafkaEphemeral {
             node,
             health,
             worker,
+            _watch: watch,
         })
     }
 
@@ -110,7 +112,9 @@ impl Ephemeral for KafkaEphemeral {
         };
         let value = serde_json::to_vec(&signal).expect("ids are JSON");
         let partition = StreamId::Room(room_id).slice().index() as i32;
-        let record = BaseRecord::<(), _>::to(&self.topic).partition(partition).payload(&value);
+        let record = BaseRecord::<(), _>::to(&self.topic)
+            .partition(partition)
+            .payload(&value);
         if self.producer.send(record).is_err() {
             ::metrics::counter!(metrics::DROPPED_SIGNALS, "reason" => "full").increment(1);
         }
@@ -129,17 +133,12 @@ struct Listener {
 }
 
 impl Listener {
-    fn listen(mut self, consumer: &BaseConsumer<Plain>, health: &Health, stop: &CancellationToken) {
+    fn listen(mut self, mut reader: Reader, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            match consumer.poll(NAP) {
-                Some(Ok(message)) => {
-                    health.reached();
-                    self.hear(&message);
-                }
-                // The driver goes on by itself.
-                Some(Err(error)) => tracing::debug!("nothing was consumed: {error}"),
-                None => {}
+            if let Some(Ok(message)) = reader.poll(NAP) {
+                self.hear(&message);
             }
+            reader.listen_again();
         }
     }
 

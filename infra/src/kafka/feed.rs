@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 use cocotalk_application::error::StoreError;
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::port::live::{Committed, EventFeed};
-use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::client::{self, NAP, Plain, Skipped};
+use super::client::{NAP, Skipped};
 use super::health::Health;
+use super::reader::Reader;
 use super::worker::Worker;
-use super::{BUS, Settings, metrics, offsets, record, unavailable};
+use super::{Settings, metrics, record};
 use crate::live;
 
+/// What the reader is called.
+const CLIENT: &str = "feed";
 /// Events told together at most.
 const TOLD_AT_ONCE: usize = 512;
 /// When so many tellings wait for the slowest listener, events are gathered for a moment before they are told: what is lost
@@ -36,6 +37,7 @@ pub struct KafkaFeed {
     commits: broadcast::Sender<Committed>,
     health: Arc<Health>,
     worker: Worker,
+    _watch: Worker,
 }
 
 impl KafkaFeed {
@@ -45,16 +47,19 @@ impl KafkaFeed {
     /// `Unavailable` where the bus cannot be reached, `Corrupt` where the topic is not there.
     pub async fn open(settings: &Settings, tasks: &TaskTracker, stop: CancellationToken) -> Result<Self, StoreError> {
         metrics::describe();
-        let health = Arc::new(Health::new("feed"));
-        let consumer = at_the_ends(settings, &settings.events_topic, &health).await?;
+        let health = Arc::new(Health::new(CLIENT));
+        let reader = Reader::at_the_ends(settings, &settings.events_topic, &health).await?;
+        let watch = reader.watch();
         let commits = live::commits();
-        let (told, watched) = (commits.clone(), Arc::clone(&health));
-        let run = move |stop: &CancellationToken| follow(&consumer, &told, &watched, stop);
+        let told = commits.clone();
+        let run = move |stop: &CancellationToken| follow(reader, &told, stop);
         let worker = Worker::start("kafka-feed", tasks, &stop, run)?;
+        let watch = Worker::start("kafka-feed-watch", tasks, &stop, move |stop| watch.keep(stop))?;
         Ok(Self {
             commits,
             health,
             worker,
+            _watch: watch,
         })
     }
 
@@ -70,67 +75,34 @@ impl EventFeed for KafkaFeed {
     }
 }
 
-/// A consumer of all partitions of a topic that begins at their present ends.
-pub(super) async fn at_the_ends(
-    settings: &Settings,
-    topic: &str,
-    health: &Arc<Health>,
-) -> Result<BaseConsumer<Plain>, StoreError> {
-    let (settings, topic, health) = (settings.clone(), topic.to_owned(), Arc::clone(health));
-    let opening = tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer<Plain> = client::consumer(&settings, &health)
-            .create_with_context(Plain(Arc::clone(&health)))
-            .map_err(unavailable)?;
-        let ends = offsets::ends(&consumer, &settings, &topic)?;
-        let assigned = offsets::list(&topic, |partition| Offset::Offset(ends[partition]))?;
-        consumer.assign(&assigned).map_err(unavailable)?;
-        Ok(consumer)
-    });
-    opening.await.map_err(|error| StoreError::unavailable(BUS, error))?
-}
-
-fn follow(
-    consumer: &BaseConsumer<Plain>,
-    commits: &broadcast::Sender<Committed>,
-    health: &Health,
-    stop: &CancellationToken,
-) {
-    let mut skipped = Skipped::new(health.client());
+fn follow(mut reader: Reader, commits: &broadcast::Sender<Committed>, stop: &CancellationToken) {
+    let mut skipped = Skipped::new(CLIENT);
     while !stop.is_cancelled() {
         let wait = if commits.len() < BEHIND { Duration::ZERO } else { GATHER };
-        let events = gather(consumer, wait, health, &mut skipped);
+        let events = gather(&reader, wait, &mut skipped);
         if !events.is_empty() {
             // An error means that nobody listens.
             let _nobody = commits.send(Committed::from(events));
         }
+        reader.listen_again();
     }
 }
 
 /// Waits for something to tell, and takes what is there already, or comes within `wait` of it.
-fn gather(
-    consumer: &BaseConsumer<Plain>,
-    wait: Duration,
-    health: &Health,
-    skipped: &mut Skipped,
-) -> Vec<Arc<RecordedEvent>> {
+fn gather(reader: &Reader, wait: Duration, skipped: &mut Skipped) -> Vec<Arc<RecordedEvent>> {
     let mut events = Vec::new();
-    let mut polled = consumer.poll(NAP);
+    let mut polled = reader.poll(NAP);
     let until = Instant::now() + wait;
     loop {
         match polled {
-            Some(Ok(message)) => {
-                health.reached();
-                events.extend(event(&message, skipped));
-            }
-            // The driver goes on by itself.
-            Some(Err(error)) => tracing::debug!("nothing was consumed: {error}"),
+            Some(Ok(message)) => events.extend(event(&message, skipped)),
             None if Instant::now() >= until => return events,
-            None => {}
+            Some(Err(_)) | None => {}
         }
         if events.len() >= TOLD_AT_ONCE {
             return events;
         }
-        polled = consumer.poll(until.saturating_duration_since(Instant::now()));
+        polled = reader.poll(until.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -143,3 +115,6 @@ fn event(message: &BorrowedMessage<'_>, skipped: &mut Skipped) -> Option<Arc<Rec
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

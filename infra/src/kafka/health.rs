@@ -9,8 +9,6 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 
-use super::metrics;
-
 /// How one client stands with the bus.
 pub(super) struct Health {
     /// What the client is for: a label of metrics and a word in the log.
@@ -103,11 +101,6 @@ impl Health {
         if figures.brokers.values().any(|broker| broker.state == "UP") {
             self.reached();
         }
-        if figures.r#type == "consumer" {
-            let partitions = figures.topics.values().flat_map(|topic| topic.partitions.values());
-            let lag: i64 = partitions.map(|partition| partition.consumer_lag.max(0)).sum();
-            ::metrics::gauge!(metrics::CONSUMER_LAG, "client" => self.client).set(lag as f64);
-        }
         figures.cgrp.is_some_and(|group| group.join_state == "init")
     }
 
@@ -122,10 +115,9 @@ impl Health {
                 tracing::warn!(client, "kafka driver: {facility}: {text}");
             }
             RDKafkaLogLevel::Notice => tracing::info!(client, "kafka driver: {facility}: {text}"),
-            RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning
-            | RDKafkaLogLevel::Info
-            | RDKafkaLogLevel::Debug => tracing::debug!(client, "kafka driver: {facility}: {text}"),
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(client, "kafka driver: {facility}: {text}");
+            }
         }
     }
 
@@ -151,12 +143,8 @@ const QUIET: [&str; 8] = [
 /// Of the driver's figures those that are used.
 #[derive(Deserialize)]
 struct Figures<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
     #[serde(borrow, default)]
     brokers: HashMap<Cow<'a, str>, BrokerFigures<'a>>,
-    #[serde(borrow, default)]
-    topics: HashMap<Cow<'a, str>, TopicFigures<'a>>,
     #[serde(borrow, default)]
     cgrp: Option<GroupFigures<'a>>,
 }
@@ -173,17 +161,6 @@ struct BrokerFigures<'a> {
     state: Cow<'a, str>,
 }
 
-#[derive(Deserialize)]
-struct TopicFigures<'a> {
-    #[serde(borrow, default)]
-    partitions: HashMap<Cow<'a, str>, PartitionFigures>,
-}
-
-#[derive(Deserialize)]
-struct PartitionFigures {
-    consumer_lag: i64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +169,10 @@ mod tests {
         let lost = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
         health.error(&lost, "127.0.0.1:1/bootstrap: Connection refused");
         assert_eq!(health.fault(), None, "one broker of several may be gone");
-        health.error(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        health.error(
+            &KafkaError::Global(RDKafkaErrorCode::AllBrokersDown),
+            "1/1 brokers are down",
+        );
     }
 
     #[test]
@@ -212,7 +192,7 @@ mod tests {
         down(&health);
         health.figures(br#"{"type":"consumer","brokers":{"a/1":{"state":"TRY_CONNECT"}},"topics":{}}"#);
         assert!(health.fault().is_some());
-        health.figures(br#"{"type":"consumer","brokers":{"a/1":{"state":"UP","x":1}},"topics":{"t":{"partitions":{"0":{"consumer_lag":-1}}}}}"#);
+        health.figures(br#"{"type":"consumer","brokers":{"a/1":{"state":"UP","x":1}}}"#);
         assert_eq!(health.fault(), None);
         assert!(!health.figures(b"nonsense"));
     }
@@ -220,7 +200,9 @@ mod tests {
     #[test]
     fn figures_say_whether_the_client_is_in_a_group() {
         let health = Health::new("test");
-        let is_out = |state: &str| health.figures(format!(r#"{{"type":"consumer","cgrp":{{"join_state":"{state}"}}}}"#).as_bytes());
+        let is_out = |state: &str| {
+            health.figures(format!(r#"{{"type":"consumer","cgrp":{{"join_state":"{state}"}}}}"#).as_bytes())
+        };
         assert!(is_out("init"));
         assert!(!is_out("steady"));
         assert!(!is_out("wait-unassign-to-complete"));

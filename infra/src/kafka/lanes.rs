@@ -82,13 +82,13 @@ impl Lanes {
     /// Opens the lane of a slice, for somebody to follow it.
     pub(super) fn open(&mut self, slice: Slice) -> Assignment {
         let (queue, deliveries) = mpsc::channel(self.queue);
-        let (hold, held) = blocking::channel();
+        let (hold, released) = blocking::channel();
         let done = Arc::new(AtomicI64::new(NONE));
         let progress = Progress {
             slice,
             done: Arc::clone(&done),
             told: NONE,
-            held,
+            held: released,
         };
         self.lanes[slice.index()] = Some(Lane {
             queue,

@@ -64,7 +64,11 @@ pub(super) fn list(topic: &str, offset: impl Fn(usize) -> Offset) -> Result<Topi
 /// An error that may come from there being no such topic, or one with fewer partitions.
 fn of_topic(topic: &str, error: KafkaError) -> StoreError {
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition) => {
+        Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition,
+        ) => {
             let why = format!("the topic {topic} is not there with {SLICES} partitions: run `cocotalk migrate`");
             StoreError::corrupt(BUS, why)
         }

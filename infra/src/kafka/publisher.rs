@@ -39,7 +39,7 @@ pub struct KafkaPublisher {
     current: Mutex<Arc<Producer>>,
 }
 
-/// One producer of the driver, until an error that it cannot get over.
+/// One producer of the driver, until a call fails.
 struct Producer {
     driver: Retired<ThreadedProducer<Deliveries>>,
     /// How often everything under way was given up. Held while records are handed to the driver and while they are purged,
@@ -94,24 +94,25 @@ impl KafkaPublisher {
         outcome
     }
 
-    /// Sees to it that nothing of a call that has failed is sent any more.
+    /// Sees to it that nothing of a call that has failed is sent any more. What comes next is published by another producer:
+    /// this one may never get over it, be it that it says so or that it has lost sight of a leader (see [`watch`](super::watch)).
     async fn give_up(&self, producer: &Arc<Producer>, call: &Call) {
         producer.purge().await;
         if tokio::time::timeout(GRACE, call.settled()).await.is_err() {
             tracing::warn!("kafka does not say what became of records that were given up");
         }
         if let Some((code, why)) = producer.driver.client().fatal_error() {
-            tracing::warn!("the producer cannot go on and is made anew: {code}: {why}");
-            match Producer::new(&self.settings, &self.health) {
-                Ok(new) => {
-                    let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-                    // Of several calls that failed together the first one has done it.
-                    if Arc::ptr_eq(&current, producer) {
-                        *current = Arc::new(new);
-                    }
+            tracing::warn!("the producer cannot go on: {code}: {why}");
+        }
+        match Producer::new(&self.settings, &self.health) {
+            Ok(new) => {
+                let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+                // Of several calls that failed together the first one has done it.
+                if Arc::ptr_eq(&current, producer) {
+                    *current = Arc::new(new);
                 }
-                Err(error) => tracing::error!("no producer can be made: {error}"),
             }
+            Err(error) => tracing::error!("no producer can be made: {error}"),
         }
     }
 }
@@ -194,7 +195,9 @@ impl Producer {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(error);
             }
-            let headers = record.headers.expect("a record that was not taken comes back as it was");
+            let headers = record
+                .headers
+                .expect("a record that was not taken comes back as it was");
             records.push_front(Encoded { headers, ..encoded });
             return Ok(true);
         }

@@ -98,7 +98,12 @@ pub(super) fn encode(record: &LogRecord) -> Result<Encoded, StoreError> {
 }
 
 fn headers(record: &LogRecord) -> OwnedHeaders {
-    let text = |headers: OwnedHeaders, key, value: &str| headers.insert(Header { key, value: Some(value) });
+    let text = |headers: OwnedHeaders, key, value: &str| {
+        headers.insert(Header {
+            key,
+            value: Some(value),
+        })
+    };
     let LogRecord {
         aggregate_type,
         aggregate_id,
@@ -114,7 +119,11 @@ fn headers(record: &LogRecord) -> OwnedHeaders {
     headers = text(headers, SLICE_POS, &record.slice_pos.to_string());
     headers = text(headers, TS_US, &record.ts_us.to_string());
     headers = text(headers, SEQUENCE, &sequence.to_string());
-    headers = text(headers, EVENT_ID, &format!("{aggregate_type}/{aggregate_id}/{sequence}"));
+    headers = text(
+        headers,
+        EVENT_ID,
+        &format!("{aggregate_type}/{aggregate_id}/{sequence}"),
+    );
     match serde_json::from_str::<Trace<'_>>(&record.metadata) {
         Ok(Trace {
             traceparent: Some(traceparent),

@@ -98,7 +98,10 @@ impl Settings {
         ];
         for (setting, topic) in topics {
             if !is_topic(topic) {
-                return wrong(setting, "must be 1 to 249 letters, digits, dots, hyphens and underscores");
+                return wrong(
+                    setting,
+                    "must be 1 to 249 letters, digits, dots, hyphens and underscores",
+                );
             }
         }
         if self.events_topic == self.ephemeral_topic {
@@ -135,7 +138,10 @@ impl Settings {
             }
         }
         if self.handover_ms * 2 > POLL_INTERVAL_MS {
-            return wrong("handover_ms", "must be at most 30,000: longer, and the group gives up on us");
+            return wrong(
+                "handover_ms",
+                "must be at most 30,000: longer, and the group gives up on us",
+            );
         }
         if self.session_ms > POLL_INTERVAL_MS {
             return wrong("session_ms", "must be at most 60,000");
@@ -181,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_named() {
-        let wrong: [(fn(&mut Settings), &str); 14] = [
+        type Wrong = (fn(&mut Settings), &'static str);
+        let wrong: [Wrong; 14] = [
             (|s| s.brokers = String::new(), "brokers"),
             (|s| "kafka:9092,elsewhere".clone_into(&mut s.brokers), "brokers"),
             (|s| "kafka:0".clone_into(&mut s.brokers), "brokers"),

@@ -147,12 +147,11 @@ fn look(settings: &Settings) -> Result<Standing, StoreError> {
             .map_err(unavailable)?;
         standing.brokers = metadata.brokers().len();
         let there = metadata.topics().iter().find(|topic| topic.error().is_none());
-        match there.filter(|topic| !topic.partitions().is_empty()) {
-            Some(topic) => look_at(topic, settings, &consumer, &mut standing),
-            None => {
-                let problem = format!("the topic {name} is not there: run `cocotalk migrate`");
-                standing.problems.push(problem);
-            }
+        if let Some(topic) = there.filter(|topic| !topic.partitions().is_empty()) {
+            look_at(topic, settings, &consumer, &mut standing);
+        } else {
+            let problem = format!("the topic {name} is not there: run `cocotalk migrate`");
+            standing.problems.push(problem);
         }
     }
     Ok(standing)
@@ -192,7 +191,9 @@ fn look_at(topic: &MetadataTopic, settings: &Settings, consumer: &BaseConsumer<P
             Ok(ends) => found.ends = ends.to_vec(),
             Err(error) => {
                 let error = cocotalk_application::error::chain(&error);
-                standing.problems.push(format!("the ends of {name} are not known: {error}"));
+                standing
+                    .problems
+                    .push(format!("the ends of {name} are not known: {error}"));
             }
         }
     }

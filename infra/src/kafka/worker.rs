@@ -2,13 +2,14 @@
 
 use std::ops::Deref;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cocotalk_application::error::StoreError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::BUS;
+use super::client::NAP;
 
 /// How long the end of a thread is waited for. A client whose brokers are gone may hang in its destructor for longer; its
 /// thread is then left to the end of the process.
@@ -62,6 +63,15 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Lets the thread that calls sleep, until the time is over or the stop: false after the stop.
+pub(super) fn wait(time: Duration, stop: &CancellationToken) -> bool {
+    let until = Instant::now() + time;
+    while !stop.is_cancelled() && Instant::now() < until {
+        std::thread::park_timeout(NAP.min(until - Instant::now()));
+    }
+    !stop.is_cancelled()
 }
 
 /// Waits for the end of a thread.

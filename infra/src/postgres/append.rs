@@ -166,7 +166,9 @@ pub(super) fn parts(units: &[&EncodedUnit]) -> Vec<Range<usize>> {
         }
         met.take(unit);
     }
-    parts.push(begin..units.len());
+    if begin < units.len() {
+        parts.push(begin..units.len());
+    }
     parts
 }
 

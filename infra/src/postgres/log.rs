@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use super::bell::Bell;
 use super::database::Database;
-use super::error::stopped;
+use super::error::{late, of_store, stopped};
 use super::locked::Locked;
 use super::mender::Health;
+use super::orphans::Orphans;
 use super::reads;
 use super::writer::{Append, Writer};
 use crate::encoding::EncodedUnit;
@@ -31,6 +32,7 @@ pub struct PostgresEventLog {
     pub(super) bell: Bell,
     pub(super) tasks: TaskTracker,
     queue: mpsc::Sender<Append>,
+    orphans: Orphans,
 }
 
 impl PostgresEventLog {
@@ -46,6 +48,7 @@ impl PostgresEventLog {
             bell,
             tasks: tasks.clone(),
             queue,
+            orphans: Orphans::default(),
         }
     }
 
@@ -91,12 +94,21 @@ impl EventLog for PostgresEventLog {
         }
         let units = units.into_iter().map(EncodedUnit::of).collect();
         let (reply, outcomes) = oneshot::channel();
-        let queued = self.queue.send(Append { units, reply }).await;
+        let (_awaited, under_way) = self.orphans.pair();
+        let append = Append {
+            units,
+            reply,
+            under_way,
+        };
+        let queued = self.queue.send(append).await;
         queued.map_err(|_closed| stopped())?;
         outcomes.await.map_err(|_gone| stopped())?
     }
 
     async fn lock(&self, slices: BTreeSet<Slice>) -> Result<Box<dyn LockedLog>, StoreError> {
+        let time = self.database.settings().statement();
+        let waited = tokio::time::timeout(time, self.orphans.none()).await;
+        waited.map_err(|_| of_store(late("an append that nobody waits for")))?;
         Ok(Box::new(Locked::take(self, &slices).await?))
     }
 

@@ -17,6 +17,7 @@ use super::bell::Bell;
 use super::database::Database;
 use super::error::{Fault, fault, of_shared};
 use super::mender::Health;
+use super::orphans::UnderWay;
 use super::session::Session;
 use crate::encoding::EncodedUnit;
 use crate::metrics::{POSTGRES_APPEND_EVENTS, POSTGRES_APPEND_SECONDS, POSTGRES_RESENT_UNITS};
@@ -28,6 +29,7 @@ const TRIES: usize = 5;
 pub(super) struct Append {
     pub(super) units: Vec<EncodedUnit>,
     pub(super) reply: oneshot::Sender<Result<Vec<UnitOutcome>, StoreError>>,
+    pub(super) under_way: UnderWay,
 }
 
 /// What became of a unit.
@@ -97,11 +99,19 @@ impl Writer {
         Some(group)
     }
 
-    async fn carry_out(&mut self, group: Vec<Append>) {
+    async fn carry_out(&mut self, mut group: Vec<Append>) {
+        // Nobody waits for them, and nothing of them was sent.
+        group.retain(|append| !append.reply.is_closed());
         let units: Vec<&EncodedUnit> = group.iter().flat_map(|append| &append.units).collect();
         let mut outcomes = self.outcomes(&units).await.into_iter();
-        for Append { units, reply } in group {
+        for Append {
+            units,
+            reply,
+            under_way,
+        } in group
+        {
             let own: Result<Vec<UnitOutcome>, Arc<sqlx::Error>> = outcomes.by_ref().take(units.len()).collect();
+            drop(under_way);
             // Whoever has gone finds out by the key.
             let _gone = reply.send(own.map_err(|error| of_shared(&error)));
         }

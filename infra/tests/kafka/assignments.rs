@@ -97,7 +97,9 @@ async fn what_is_none_of_ours_is_skipped() {
     let partition = slice().index() as i32;
     opened.write(topic, partition, b"garbage", &[]).await;
     publish(&publisher, records(room_in(slice()), [1])).await;
-    opened.write(topic, partition, &[0xff; 100], &[("slice", b"11"), ("slice_pos", b"2")]).await;
+    opened
+        .write(topic, partition, &[0xff; 100], &[("slice", b"11"), ("slice_pos", b"2")])
+        .await;
     opened.write(topic, partition, b"", &[("slice", &[0xff])]).await;
     publish(&publisher, records(room_in(slice()), [2])).await;
     let process = join(&opened.settings, &opened.tasks);
@@ -116,7 +118,10 @@ async fn a_named_process_gets_its_slices_back_and_disturbs_nobody() {
     let one = Follower::of(join(&named("one"), &tasks));
     eventually("the first has everything", async || one.assigned().len() == SLICES).await;
     let two = Follower::of(join(&named("two"), &opened.tasks));
-    eventually("they share", async || one.assigned().len() + two.assigned().len() == SLICES).await;
+    eventually("they share", async || {
+        one.assigned().len() + two.assigned().len() == SLICES
+    })
+    .await;
     let (had, others) = (one.assigned(), two.assigned());
     assert!(!had.is_empty() && !others.is_empty());
     one.leave().await;
@@ -140,7 +145,10 @@ async fn two_processes_of_one_name_are_told() {
     eventually("it has everything", async || first.assigned().len() == SLICES).await;
     let _second = Follower::of(join(&settings, &opened.tasks));
     eventually("the first one is put out", async || {
-        first.assignments().fault().is_some_and(|fault| fault.contains("has put us out"))
+        first
+            .assignments()
+            .fault()
+            .is_some_and(|fault| fault.contains("has put us out"))
     })
     .await;
     eventually("and has nothing to follow", async || first.assigned().is_empty()).await;
@@ -158,7 +166,10 @@ async fn a_process_that_is_dropped_leaves() {
     let next = Follower::of(join(&opened.settings, &opened.tasks));
     let waited = Instant::now();
     eventually("another one gets everything", async || next.assigned().len() == SLICES).await;
-    assert!(waited.elapsed() < Duration::from_secs(5), "nobody waits for the session to end");
+    assert!(
+        waited.elapsed() < Duration::from_secs(5),
+        "nobody waits for the session to end"
+    );
 }
 
 #[tokio::test]

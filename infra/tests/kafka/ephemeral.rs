@@ -66,9 +66,15 @@ async fn what_is_old_or_none_of_ours_is_dropped() {
     let (old, young) = (typing(), typing());
     let value = |typing: Typing| {
         let Typing { room_id, user_id } = typing;
-        format!(r#"{{"type":"typing","node":"{}","room_id":"{room_id}","user_id":"{user_id}"}}"#, id())
+        format!(
+            r#"{{"type":"typing","node":"{}","room_id":"{room_id}","user_id":"{user_id}"}}"#,
+            id()
+        )
     };
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis() as i64;
+    let now_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("it is after 1970")
+        .as_millis() as i64;
     let partition = StreamId::Room(young.room_id).slice().index() as i32;
     let topic = &opened.settings.ephemeral_topic;
     opened.write(topic, partition, b"garbage", &[]).await;

@@ -103,7 +103,9 @@ async fn a_producer_that_cannot_go_on_is_made_anew() {
     // For the producer's oldest request this means that the bus has lost what it had acknowledged.
     let lost = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID;
     let out_of_order = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-    played.cluster.request_errors(RDKafkaApiKey::Produce, &[out_of_order, lost]);
+    played
+        .cluster
+        .request_errors(RDKafkaApiKey::Produce, &[out_of_order, lost]);
     let refused = publisher.publish(records(stream, [4])).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     let reached = tail(&publisher).await;
@@ -124,7 +126,10 @@ async fn everybody_goes_on_when_the_bus_is_back() {
         stop,
     });
     publish(&publisher, records(stream, 1..=3)).await;
-    eventually("the group gets it", async || follower.positions(stream.slice()) == [1, 2, 3]).await;
+    eventually("the group gets it", async || {
+        follower.positions(stream.slice()) == [1, 2, 3]
+    })
+    .await;
 
     played.cluster.broker_down(ALL).expect("it is down");
     let refused = publisher.publish(records(stream, 4..=6)).await;

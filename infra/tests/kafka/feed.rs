@@ -95,9 +95,15 @@ async fn a_feed_ends_with_its_process() {
     assert_eq!(feed.fault(), None, "it was told to");
     drop(feed);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    drop(KafkaFeed::open(&opened.settings, &tasks, stop).await.expect("the feed opens"));
+    drop(
+        KafkaFeed::open(&opened.settings, &tasks, stop)
+            .await
+            .expect("the feed opens"),
+    );
     tasks.close();
-    tokio::time::timeout(PATIENCE, tasks.wait()).await.expect("one that is dropped ends too");
+    tokio::time::timeout(PATIENCE, tasks.wait())
+        .await
+        .expect("one that is dropped ends too");
 }
 
 #[tokio::test]

@@ -100,7 +100,12 @@ impl Opened {
             list.add_partition_offset(&settings.events_topic, partition, Offset::Beginning)
                 .expect("an offset");
             consumer.assign(&list).expect("it is assigned");
-            let polled = || consumer.poll(PATIENCE).expect("there is another").expect("it is consumed");
+            let polled = || {
+                consumer
+                    .poll(PATIENCE)
+                    .expect("there is another")
+                    .expect("it is consumed")
+            };
             (0..count).map(|_| polled().detach()).collect()
         });
         read.await.expect("it is read")
@@ -118,7 +123,9 @@ impl Drop for Opened {
         let delete = std::thread::spawn(move || {
             let admin: AdminClient<DefaultClientContext> = client(&settings.brokers).create().expect("an admin client");
             let topics = [settings.events_topic.as_str(), settings.ephemeral_topic.as_str()];
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .expect("a runtime");
             runtime.block_on(admin.delete_topics(&topics, &AdminOptions::new()))
         });
         // The test has passed or failed already.

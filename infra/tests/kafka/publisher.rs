@@ -71,7 +71,11 @@ async fn tails_of_all_slices_are_found_at_once() {
     let tails = publisher.tails().await.expect("the bus can be asked");
     for slice in Slice::all() {
         let expected = slice.index() as u64 * 10;
-        assert_eq!(tails[slice.index()], (expected > 0).then_some(expected), "slice {slice}");
+        assert_eq!(
+            tails[slice.index()],
+            (expected > 0).then_some(expected),
+            "slice {slice}"
+        );
     }
 }
 
@@ -101,13 +105,18 @@ async fn a_tail_is_careful_where_the_rest_is_gone() {
     publish(&publisher, records(other, 1..=3)).await;
     let mut gone = TopicPartitionList::new();
     let topic = &opened.settings.events_topic;
-    gone.add_partition_offset(topic, 9, Offset::Offset(395)).expect("an offset");
-    gone.add_partition_offset(topic, 10, Offset::Offset(3)).expect("an offset");
+    gone.add_partition_offset(topic, 9, Offset::Offset(395))
+        .expect("an offset");
+    gone.add_partition_offset(topic, 10, Offset::Offset(3))
+        .expect("an offset");
     let deleted = opened.admin().delete_records(&gone, &AdminOptions::new()).await;
     deleted.expect("records are deleted");
     let tails = publisher.tails().await.expect("the bus can be asked");
     let tail = tails[9].expect("the partition is not empty");
-    assert!((400 - 128..=400).contains(&tail), "never beyond, and at most a round before: {tail}");
+    assert!(
+        (400 - 128..=400).contains(&tail),
+        "never beyond, and at most a round before: {tail}"
+    );
     assert_eq!(tails[10], None);
 }
 
@@ -120,8 +129,12 @@ async fn what_is_none_of_ours_does_not_count() {
     let tails = publisher.tails().await.expect("the bus can be asked");
     assert_eq!(tails[3], None);
     publish(&publisher, records(room_in(slice(3)), 1..=2)).await;
-    opened.write(topic, 3, b"{}", &[("slice", b"4"), ("slice_pos", b"900")]).await;
-    opened.write(topic, 3, b"{}", &[("slice", b"3"), ("slice_pos", b"many")]).await;
+    opened
+        .write(topic, 3, b"{}", &[("slice", b"4"), ("slice_pos", b"900")])
+        .await;
+    opened
+        .write(topic, 3, b"{}", &[("slice", b"3"), ("slice_pos", b"many")])
+        .await;
     let tails = publisher.tails().await.expect("the bus can be asked");
     assert_eq!(tails[3], Some(2));
 }

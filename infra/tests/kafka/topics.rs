@@ -66,7 +66,10 @@ async fn they_are_made_as_the_settings_say() {
     let described: Vec<_> = described.expect("the bus can be asked");
     let value = |topic: usize, name| {
         let config = described[topic].as_ref().expect("it is described");
-        config.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default()
+        config
+            .get(name)
+            .and_then(|entry| entry.value.clone())
+            .unwrap_or_default()
     };
     for (topic, retention) in [(0, "18000000"), (1, "60000")] {
         assert_eq!(value(topic, "retention.ms"), retention);
@@ -85,7 +88,11 @@ async fn what_is_missing_or_wrong_is_said() {
     let standing = check(&opened.settings).await.expect("the bus can be asked");
     assert_eq!(standing.topics, []);
     assert_eq!(standing.problems.len(), 2);
-    assert!(standing.problems[0].contains("cocotalk migrate"), "{:?}", standing.problems);
+    assert!(
+        standing.problems[0].contains("cocotalk migrate"),
+        "{:?}",
+        standing.problems
+    );
 
     let narrow = NewTopic::new(&opened.settings.events_topic, 3, TopicReplication::Fixed(1));
     let made = opened.admin().create_topics([&narrow], &AdminOptions::new()).await;

@@ -86,7 +86,7 @@ async fn a_connection_that_is_ended_in_the_middle_is_unavailable_and_made_anew()
     let again = written.clone();
     let appending = TaskTracker::new().spawn(async move { log.append(vec![written]).await });
     eventually("it is ended", async || {
-        end_connections(&mut administrator, "%append_batch%").await > 0
+        end_connections(&mut administrator, "wait_event_type = 'Lock'").await > 0
     })
     .await;
     let ended = tokio::time::timeout(Duration::from_secs(5), appending)
@@ -120,7 +120,7 @@ async fn all_connections_ended_are_made_anew() {
             .lock(BTreeSet::from([stream.slice()]))
             .await
             .expect("it can be locked");
-        end_connections(&mut administrator, "%").await;
+        end_connections(&mut administrator, "true").await;
         let lost = held.commit(unit(stream, round + 1, 1)).await;
         assert!(is_unavailable(&lost), "{lost:?}");
         eventually("it can be read again", async || {

@@ -109,7 +109,7 @@ async fn an_ear_that_is_lost_is_made_anew() {
     let outbox = PostgresOutbox::new(opened.database());
     outbox.appended().await;
     for _ in 0..2 {
-        assert_eq!(end_connections(&mut administrator, "LISTEN%").await, 1);
+        assert_eq!(end_connections(&mut administrator, "query LIKE 'LISTEN%'").await, 1);
         // Nobody knows what the lost one would have heard, so the new one answers at once.
         let woken = tokio::time::timeout(Duration::from_secs(10), outbox.appended()).await;
         woken.expect("a new ear is made");

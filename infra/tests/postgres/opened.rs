@@ -75,10 +75,12 @@ impl Opened {
     }
 }
 
-/// Ends every other connection to this database whose last statement is like this.
-pub(crate) async fn end_connections(administrator: &mut PgConnection, like: &str) -> u64 {
-    let text = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE $1";
-    let ended = sqlx::query(text).bind(like).fetch_all(administrator).await;
+/// Ends every other connection to this database of which this is so. How many.
+pub(crate) async fn end_connections(administrator: &mut PgConnection, which: &str) -> u64 {
+    let text = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND {which}"
+    );
+    let ended = sqlx::query(&text).fetch_all(administrator).await;
     ended.expect("the server does it").len() as u64
 }

@@ -2,22 +2,28 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cocotalk_application::error::StoreError;
 use cocotalk_application::following::Aggregate;
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::port::parking::ToPark;
+use cocotalk_application::port::row_store::Tables;
 use cocotalk_application::projection::coalesce;
 use cocotalk_application::row::Stamped;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
-use super::slice::Following;
+use super::Shared;
+use super::slice::{Following, Track};
 use crate::backoff::Backoff;
 use crate::metrics::{APPLIED, FLUSH_EVENTS, FLUSH_SECONDS, LAG_SECONDS, PARKED};
 
 /// A read model that did not take rows for longer than this may have lost the newest ones: it was restarted, not just busy.
 const LOST: Duration = Duration::from_secs(2);
+/// How often the read model is asked whether it is there.
+const WATCH: Duration = Duration::from_secs(1);
 /// Why an event waits that is not itself to blame.
 const BEHIND: &str = "waits behind an earlier event of its aggregate";
 
@@ -31,7 +37,15 @@ impl Following {
         let started = Instant::now();
         let mut lost = false;
         for index in 0..self.tracks.len() {
-            lost |= self.flush_into(index, &events, end).await;
+            let projection = self.tracks[index].tables.projection;
+            let trace = || events.first()?.metadata.trace_id().map(tracing::field::display);
+            let span = tracing::debug_span!(
+                "projection.apply",
+                projection,
+                events = events.len(),
+                trace.id = trace()
+            );
+            lost |= self.flush_into(index, &events, end).instrument(span).await;
         }
         metrics::histogram!(FLUSH_SECONDS).record(started.elapsed().as_secs_f64());
         metrics::histogram!(FLUSH_EVENTS).record(events.len() as f64);
@@ -50,11 +64,19 @@ impl Following {
         }
         let writes = self.project(index, &new).await;
         let lost = self.write(index, &writes).await;
-        let settle = self.shared.settings.settle;
         self.tracks[index].reach(end);
-        self.tracks[index].settle(settle);
+        self.settle_in(index);
         let lost = self.note(index).await || lost;
         metrics::counter!(APPLIED, "projection" => name).increment(new.len() as u64);
+        for event in &new {
+            let (stream, sequence) = (&event.stream, event.sequence);
+            tracing::debug!(
+                trace.id = event.metadata.trace_id().map(tracing::field::display),
+                %stream,
+                event.sequence = sequence,
+                "applied event {sequence} of {stream} to {name}",
+            );
+        }
         if let Some(event) = new.last() {
             let age_us = (now_us() - event.ts_us).max(0);
             metrics::gauge!(LAG_SECONDS, "projection" => name).set(age_us as f64 / 1e6);
@@ -68,16 +90,19 @@ impl Following {
         let mut to_park = Vec::new();
         for event in events {
             let aggregate = Aggregate::from(event.stream);
-            let followed = &self.tracks[index].followed;
-            let waits = followed.parked.contains(&aggregate);
-            let rows = followed.rows_alone(event);
-            match rows {
+            let track = &mut self.tracks[index];
+            // What comes before the first that waits was applied, and may have been lost with the read model since.
+            let waits = track
+                .waiting
+                .get(&aggregate)
+                .is_some_and(|first| event.slice_pos >= *first);
+            match track.followed.rows_alone(event) {
                 Ok(rows) if !waits => writes.extend(rows),
                 Ok(_) => to_park.push((*event, BEHIND.to_owned(), false)),
                 // To blame itself even if it also waits: it must not be applied when what is before it is gone.
                 Err(why) => {
                     to_park.push((*event, why, true));
-                    self.tracks[index].followed.parked.insert(aggregate);
+                    track.waiting.entry(aggregate).or_insert(event.slice_pos);
                 }
             }
         }
@@ -123,16 +148,16 @@ impl Following {
         metrics::counter!(PARKED, "projection" => tables.projection).increment((park.len() - free.len()) as u64);
         let free: HashSet<usize> = free.into_iter().collect();
         let mut writes = Vec::new();
-        let followed = &mut self.tracks[index].followed;
+        let Track { waiting, followed, .. } = &mut self.tracks[index];
         // In order: of one aggregate some may be free and a later one be parked.
         for (position, (event, ..)) in events.iter().enumerate() {
             let aggregate = Aggregate::from(event.stream);
             if free.contains(&position) {
-                followed.parked.remove(&aggregate);
+                waiting.remove(&aggregate);
                 let rows = followed.rows_alone(event);
                 writes.extend(rows.expect("only what has rows is parked without being to blame"));
             } else {
-                followed.parked.insert(aggregate);
+                waiting.entry(aggregate).or_insert(event.slice_pos);
             }
         }
         writes
@@ -144,39 +169,66 @@ impl Following {
             return false;
         }
         let (rows, tables) = (&self.shared.ports.rows, self.tracks[index].tables);
-        self.insist(|| rows.write(tables, writes)).await
+        self.shared.insist(|| rows.write(tables, writes)).await
     }
 
     /// Notes what has settled since the last event, so that a quiet slice does not go back to before its last events for ever.
     pub(super) async fn settle(&mut self) {
-        let settle = self.shared.settings.settle;
         for index in 0..self.tracks.len() {
-            if self.tracks[index].settle(settle) {
+            if self.settle_in(index) {
                 // Where the read model was lost meanwhile, this slice is told of it like every other.
                 self.note(index).await;
             }
         }
     }
 
+    /// What has settled meanwhile in one projection; nothing while the read model may have lost what was written last and this
+    /// slice has not gone back yet. Whether anything has.
+    fn settle_in(&mut self, index: usize) -> bool {
+        let is_sound =
+            self.shared.failing.load(Ordering::Relaxed) == 0 && self.losses.has_changed().is_ok_and(|new| !new);
+        is_sound && self.tracks[index].settle(self.shared.settings.settle)
+    }
+
     /// Notes the checkpoint until it works. Whether the read model was lost meanwhile.
     async fn note(&self, index: usize) -> bool {
         let (rows, track) = (&self.shared.ports.rows, &self.tracks[index]);
-        self.insist(|| rows.save_checkpoint(track.tables, self.slice, track.checkpoint))
+        let (tables, checkpoint) = (track.tables, track.checkpoint);
+        self.shared
+            .insist(|| rows.save_checkpoint(tables, self.slice, checkpoint))
             .await
+    }
+}
+
+impl Shared {
+    /// Asks the read model now and then, so that it is noticed when it is lost while nobody writes.
+    pub(super) async fn watch_rows(self) {
+        let Some(projection) = self.projections.first() else {
+            return;
+        };
+        let tables = Tables::of(&**projection);
+        let watching = async {
+            loop {
+                tokio::time::sleep(WATCH).await;
+                self.insist(|| self.ports.rows.progress(tables)).await;
+            }
+        };
+        self.stop.run_until_cancelled(watching).await;
     }
 
     /// Tries until it works. Whether that took so long that the read model may have lost something.
-    async fn insist<T: Future<Output = Result<(), StoreError>>>(&self, attempt: impl Fn() -> T) -> bool {
+    async fn insist<T, F: Future<Output = Result<T, StoreError>>>(&self, attempt: impl Fn() -> F) -> bool {
         let mut backoff = Backoff::new();
-        let mut failing: Option<Instant> = None;
+        let mut failing: Option<(Instant, Failing)> = None;
         while let Err(error) = attempt().await {
-            failing.get_or_insert_with(Instant::now);
-            self.shared.status.failed("rows", &error);
+            failing.get_or_insert_with(|| (Instant::now(), Failing::begin(&self.failing)));
+            self.status.failed("rows", &error);
             backoff.wait().await;
         }
-        self.shared.status.works();
+        self.status.works();
         match failing {
-            Some(since) if since.elapsed() >= LOST => {
+            Some((since, _failing)) if since.elapsed() >= LOST => {
+                // Before it counts as working again.
                 self.tell_of_loss(since);
                 true
             }
@@ -186,13 +238,29 @@ impl Following {
 
     /// Tells every slice that the read model was lost and is found again; once, however many of them have noticed.
     fn tell_of_loss(&self, since: Instant) {
-        self.shared.losses.send_if_modified(|found| {
+        self.losses.send_if_modified(|found| {
             let is_new = found.is_none_or(|found| found < since);
             if is_new {
                 *found = Some(Instant::now());
             }
             is_new
         });
+    }
+}
+
+/// Counted while a call to the read model does not work.
+struct Failing(Arc<AtomicUsize>);
+
+impl Failing {
+    fn begin(failing: &Arc<AtomicUsize>) -> Self {
+        failing.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(failing))
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,13 +1,14 @@
 //! One slice, from its assignment until it is taken away.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cocotalk_application::error::StoreError;
-use cocotalk_application::following::Followed;
+use cocotalk_application::following::{Aggregate, Followed};
 use cocotalk_application::port::assignment::{Acknowledge, Assignment, Delivery};
 use cocotalk_application::port::event_log::RecordedEvent;
+use cocotalk_application::port::parking::Parking;
 use cocotalk_application::port::row_store::{Checkpoint, Tables};
 use cocotalk_application::projection::Projection;
 use cocotalk_domain::stream::{SLICES, Slice};
@@ -26,6 +27,8 @@ const NOTE: Duration = Duration::from_secs(1);
 pub(super) struct Track {
     pub(super) tables: Tables,
     pub(super) followed: Followed,
+    /// What waits, with the position of the first event of it that does.
+    pub(super) waiting: HashMap<Aggregate, u64>,
     pub(super) checkpoint: Checkpoint,
     /// Positions that were reached, with the beginning of the time in which they were, until they count as settled.
     reached: VecDeque<(Instant, u64)>,
@@ -72,11 +75,11 @@ pub(super) struct Following {
     pub(super) slice: Slice,
     pub(super) tracks: Vec<Track>,
     pub(super) reader: SliceReader,
+    /// Losses of the read model that this slice has not gone back for yet.
+    pub(super) losses: watch::Receiver<Option<Instant>>,
     acknowledge: Arc<dyn Acknowledge>,
     /// The offset of the newest delivery that is in hand.
     offset: Option<i64>,
-    /// Losses of the read model that other slices tell of.
-    losses: watch::Receiver<Option<Instant>>,
 }
 
 /// What a slice does next.
@@ -158,6 +161,8 @@ impl Following {
             }
             let settle = self.shared.settings.settle;
             let settles_at = self.tracks.iter().filter_map(|track| track.settles_at(settle)).min();
+            // Not at once: while the read model is away nothing settles.
+            let settles_at = settles_at.map(|at| at.max(Instant::now() + NOTE));
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -286,9 +291,9 @@ async fn track(shared: &Shared, slice: Slice, projection: &Arc<dyn Projection>) 
         }
         backoff.wait().await;
     };
-    let parked: HashSet<_> = loop {
-        match shared.ports.parking.aggregates(tables, slice).await {
-            Ok(aggregates) => break aggregates.into_iter().collect(),
+    let waiting = loop {
+        match waiting(&*shared.ports.parking, tables, slice).await {
+            Ok(waiting) => break waiting,
             Err(error) => shared.status.failed("parking", &error),
         }
         backoff.wait().await;
@@ -299,12 +304,25 @@ async fn track(shared: &Shared, slice: Slice, projection: &Arc<dyn Projection>) 
         followed: Followed {
             projection: Arc::clone(projection),
             positions: [0; SLICES],
-            parked,
+            parked: HashSet::new(),
         },
+        waiting,
         checkpoint: Checkpoint {
             position: checkpoint.settled,
             settled: checkpoint.settled,
         },
         reached: VecDeque::new(),
     }
+}
+
+/// The aggregates of a slice of which something waits, with the position of the first that does.
+async fn waiting(parking: &dyn Parking, tables: Tables, slice: Slice) -> Result<HashMap<Aggregate, u64>, StoreError> {
+    let mut waiting = HashMap::new();
+    for aggregate in parking.aggregates(tables, slice).await? {
+        let first = parking.of_aggregate(tables, aggregate).await?;
+        if let Some(first) = first.first() {
+            waiting.insert(aggregate, first.slice_pos);
+        }
+    }
+    Ok(waiting)
 }

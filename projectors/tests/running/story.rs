@@ -18,7 +18,7 @@ use crate::projectors::{Projectors, deliver};
 use crate::world::{Fold, World, locked, streams, until};
 
 /// Stories told.
-const STORIES: u64 = 25;
+const STORIES: u64 = 60;
 /// Events of a story.
 const EVENTS: u64 = 150;
 
@@ -128,10 +128,8 @@ async fn calm(world: &Arc<World>, folds: &[Arc<Fold>; 2], streams: &[StreamId], 
     let events = world.events();
     let straight = |fold: &Fold| fold.straight(&events);
     let cells = |fold: &Fold| locked(&world.read_model).cells(fold.tables());
-    until("the rows are those of the log", || {
-        cells(&folds[1]) == straight(&folds[1])
-    })
-    .await;
+    let expected = straight(&folds[1]);
+    until("the rows are those of the log", || cells(&folds[1]) == expected).await;
     // Of each room what comes before its first bad event is there, and nothing after it.
     let mut bad: HashMap<Aggregate, u64> = HashMap::new();
     for event in &events {
@@ -148,11 +146,10 @@ async fn calm(world: &Arc<World>, folds: &[Arc<Fold>; 2], streams: &[StreamId], 
         .collect();
     assert_eq!(cells(&folds[0]), folds[0].straight(&taken), "story {seed}");
     for event in &events {
-        let is_parked = |(by, parked): &(&str, _)| {
-            let parked: &cocotalk_application::port::parking::ParkedEvent = parked;
-            *by == "one" && parked.stream == event.stream && parked.sequence == event.sequence
-        };
-        let is_parked = world.parked().iter().any(|parked| is_parked(parked));
+        let parked = world.parked();
+        let is_parked = parked
+            .iter()
+            .any(|(by, parked)| *by == "one" && (parked.stream, parked.sequence) == (event.stream, event.sequence));
         let may = bad.contains_key(&event.stream.into());
         assert!(
             is_parked || !waits(event.stream, event.slice_pos),

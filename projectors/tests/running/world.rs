@@ -437,9 +437,9 @@ pub(crate) fn streams(slice: Slice, rooms: usize) -> Vec<StreamId> {
 
 /// Waits until something is so; the clock only runs while nobody has anything to do.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(30);
+    let deadline = Instant::now() + Duration::from_mins(5);
     while !holds() {
         assert!(Instant::now() < deadline, "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

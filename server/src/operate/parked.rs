@@ -51,7 +51,10 @@ struct Desk {
 
 impl Desk {
     async fn list(&self, projection: Option<&str>) -> anyhow::Result<ExitCode> {
-        let tables = projection.map(named).transpose()?.map(|projection| Tables::of(&*projection));
+        let tables = projection
+            .map(named)
+            .transpose()?
+            .map(|projection| Tables::of(&*projection));
         let mut offset = 0;
         let mut items = Vec::new();
         loop {
@@ -64,7 +67,10 @@ impl Desk {
             }
         }
         if self.json {
-            let items: Vec<Value> = items.iter().map(|(name, version, event)| shown(name, *version, event)).collect();
+            let items: Vec<Value> = items
+                .iter()
+                .map(|(name, version, event)| shown(name, *version, event))
+                .collect();
             say(&json!({"items": items}).to_string());
         } else if items.is_empty() {
             say("nothing is parked");
@@ -82,8 +88,14 @@ impl Desk {
     async fn show(&self, which: &ParkedEventArgs) -> anyhow::Result<ExitCode> {
         let projection = named(&which.projection)?;
         let stream = stream(&which.stream)?;
-        let waiting = self.ports.parking.of_aggregate(Tables::of(&*projection), stream.into()).await?;
-        let found = waiting.iter().find(|event| event.stream == stream && event.sequence == which.sequence);
+        let waiting = self
+            .ports
+            .parking
+            .of_aggregate(Tables::of(&*projection), stream.into())
+            .await?;
+        let found = waiting
+            .iter()
+            .find(|event| event.stream == stream && event.sequence == which.sequence);
         let Some(parked) = found else {
             return Ok(missing(which));
         };
@@ -152,7 +164,11 @@ impl Desk {
             }
             say(&format!("{} applied, {failed} failed again", done.len() - failed));
         }
-        if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(WRONG) }
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(WRONG)
+        }
     }
 }
 
@@ -181,12 +197,16 @@ fn shown(projection: &str, version: u32, event: &ParkedEvent) -> Value {
 
 /// The projection of this name.
 fn named(name: &str) -> anyhow::Result<Arc<dyn Projection>> {
-    let found = cocotalk_projectors::all().into_iter().find(|projection| projection.name() == name);
+    let found = cocotalk_projectors::all()
+        .into_iter()
+        .find(|projection| projection.name() == name);
     found.with_context(|| format!("there is no projection {name}"))
 }
 
 /// `<type>/<id>` as a stream.
 fn stream(text: &str) -> anyhow::Result<StreamId> {
     let parsed = text.split_once('/').and_then(|(kind, id)| StreamId::parse(kind, id));
-    parsed.with_context(|| format!("{text} is no stream: write room/<id>, seat/<room>/<user>, account/<id> or claim/<id>"))
+    parsed.with_context(|| {
+        format!("{text} is no stream: write room/<id>, seat/<room>/<user>, account/<id> or claim/<id>")
+    })
 }

@@ -38,7 +38,11 @@ pub(crate) enum Step {
 }
 
 /// Everything is checked and tested with all of its features at once: another set of them is another build of the world.
-const FEATURES: [&str; 3] = ["--workspace", "--features", "cocotalk-server/cluster"];
+const FEATURES: [&str; 3] = [
+    "--workspace",
+    "--features",
+    "cocotalk-server/cluster,cocotalk-bench/cluster",
+];
 /// What each adapter is built with alone.
 const EACH: [&str; 5] = ["", "embedded", "postgres", "kafka", "scylla"];
 /// What a build for one process must do without: they take minutes, and tools that nobody needs for it.
@@ -65,7 +69,7 @@ impl Step {
         match self {
             Self::Servers => &["servers"],
             Self::Adapters => &["kafka", "postgres", "scylla"],
-            Self::Cluster => &["cluster"],
+            Self::Cluster => &["cluster", "faults"],
             Self::Fmt
             | Self::Tidy
             | Self::Deny
@@ -119,10 +123,7 @@ impl Step {
             Self::Tidy => Outcome::of_check(tidy::check()),
             Self::Deny => Outcome::of_check(run_deny()),
             Self::Clippy => Outcome::of_check(run_with_component("clippy", "clippy", clippy())),
-            Self::ClippyEach => Outcome::of_check(
-                EACH.into_iter()
-                    .try_for_each(|feature| run_with_component("clippy", "clippy", clippy_with(feature))),
-            ),
+            Self::ClippyEach => Outcome::of_check(run_clippy_each()),
             Self::Embedded => Outcome::of_check(run_embedded()),
             Self::Doc => Outcome::of_check(process::run(&mut doc())),
             Self::Test => run_tests(),
@@ -206,6 +207,12 @@ fn cargo_with(args: &[&str]) -> Command {
 fn run_with_component(subcommand: &str, component: &str, mut command: Command) -> anyhow::Result<()> {
     tools::ensure_component(subcommand, component)?;
     process::run(&mut command)
+}
+
+/// All of them, whatever becomes of each; the first that failed is the reason.
+fn run_clippy_each() -> anyhow::Result<()> {
+    let run = |feature| run_with_component("clippy", "clippy", clippy_with(feature));
+    EACH.into_iter().map(run).fold(Ok(()), anyhow::Result::and)
 }
 
 fn run_deny() -> anyhow::Result<()> {

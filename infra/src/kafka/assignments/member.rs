@@ -19,7 +19,8 @@ use crate::kafka::client::{self, NAP, Skipped};
 use crate::kafka::health::Health;
 use crate::kafka::lanes::{Lanes, Progress};
 use crate::kafka::settings::POLL_INTERVAL_MS;
-use crate::kafka::{Settings, metrics, record, unavailable};
+use crate::kafka::watch::{Positions, Watch};
+use crate::kafka::{Settings, metrics, record, unavailable, worker};
 
 /// How long the thread sleeps while something waits for room in a queue.
 const PRESSED: Duration = Duration::from_millis(5);
@@ -28,7 +29,7 @@ const LEAVING: Duration = Duration::from_secs(3);
 /// How often the driver tells where the member stands, milliseconds.
 const FIGURES_MS: &str = "500";
 /// Pauses before a member that cannot go on is made anew: the first and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// What the thread, the driver's callbacks and the port share.
 pub(super) struct Group {
@@ -36,6 +37,7 @@ pub(super) struct Group {
     pub(super) health: Arc<Health>,
     pub(super) offered: Offered,
     lanes: Mutex<Lanes>,
+    pub(super) positions: Arc<Positions>,
     /// Whether the driver has said that this process is in no group.
     is_out: AtomicBool,
 }
@@ -47,7 +49,18 @@ impl Group {
             health: Arc::new(Health::new("assignments")),
             offered: Offered::default(),
             lanes: Mutex::new(Lanes::new(settings.queue_events)),
+            positions: Arc::default(),
             is_out: AtomicBool::new(true),
+        }
+    }
+
+    /// What has to be kept beside the member.
+    pub(super) fn watch(&self) -> Watch {
+        Watch {
+            settings: Arc::clone(&self.settings),
+            topic: self.settings.events_topic.clone(),
+            health: Arc::clone(&self.health),
+            positions: Arc::clone(&self.positions),
         }
     }
 
@@ -59,6 +72,7 @@ impl Group {
     fn give(&self, slices: &[Slice]) {
         for slice in slices {
             let assignment = self.lanes().open(*slice);
+            self.positions.begin(*slice);
             self.offered.offer(assignment);
         }
         self.count();
@@ -67,6 +81,7 @@ impl Group {
     /// Slices are taken from this process: those who follow them get time to come to an end.
     fn take_away(&self, slices: &[Slice]) -> Vec<Progress> {
         let closed = self.lanes().close(slices);
+        slices.iter().for_each(|slice| self.positions.end(*slice));
         self.offered.withdraw(slices);
         self.count();
         closed
@@ -74,8 +89,10 @@ impl Group {
 
     fn wait_for(&self, closed: &[Progress]) {
         let deadline = Instant::now() + self.settings.handover();
-        let late = closed.iter().filter(|progress| !progress.is_dropped_by(deadline));
-        let late: Vec<_> = late.map(|progress| progress.slice.index()).collect();
+        let late: Vec<_> = self.positions.while_busy(|| {
+            let late = closed.iter().filter(|progress| !progress.is_dropped_by(deadline));
+            late.map(|progress| progress.slice.index()).collect()
+        });
         if !late.is_empty() {
             tracing::warn!("slices {late:?} were taken away before what was delivered of them was done");
         }
@@ -140,7 +157,9 @@ impl ConsumerContext for Member {
 
 fn slices(list: &TopicPartitionList) -> Vec<Slice> {
     let elements = list.elements();
-    let partitions = elements.iter().map(|element| element.partition());
+    let partitions = elements
+        .iter()
+        .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition);
     partitions.filter_map(record::slice_of).collect()
 }
 
@@ -167,7 +186,10 @@ pub(super) fn join(group: &Arc<Group>) -> Result<BaseConsumer<Member>, StoreErro
     config
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", settings.session_ms.to_string())
-        .set("heartbeat.interval.ms", (settings.session_ms / 10).clamp(100, 3_000).to_string())
+        .set(
+            "heartbeat.interval.ms",
+            (settings.session_ms / 10).clamp(100, 3_000).to_string(),
+        )
         .set("max.poll.interval.ms", POLL_INTERVAL_MS.to_string())
         .set("statistics.interval.ms", FIGURES_MS);
     if !settings.instance.is_empty() {
@@ -189,33 +211,46 @@ pub(super) fn serve(group: &Arc<Group>, first: BaseConsumer<Member>, stop: &Canc
             Ok(consumer) => consumer,
             Err(error) => {
                 group.health.fail(format!("kafka: cannot join the group: {error}"));
-                wait(&mut pause, stop);
+                rest(&mut pause, stop);
                 continue;
             }
         };
         let started = Instant::now();
-        let fatal = poll(group, &consumer, stop);
+        let end = poll(group, &consumer, stop);
         leave(group, &consumer);
         drop(consumer);
         if started.elapsed() > PAUSES.1 {
             pause = PAUSES.0;
         }
-        if let Some(error) = fatal {
-            group.health.fail(format!("kafka: the group has put us out: {error}"));
-            wait(&mut pause, stop);
+        match end {
+            End::Stopped => {}
+            End::Deaf => rest(&mut pause, stop),
+            End::Fatal(error) => {
+                group.health.fail(format!("kafka: the group has put us out: {error}"));
+                rest(&mut pause, stop);
+            }
         }
     }
 }
 
-/// Passes on what the bus delivers, until the stop or an error that the driver cannot get over.
-fn poll(group: &Group, consumer: &BaseConsumer<Member>, stop: &CancellationToken) -> Option<KafkaError> {
+/// Why a member does not go on.
+enum End {
+    Stopped,
+    /// Something is there and it does not get it.
+    Deaf,
+    /// The driver cannot get over an error.
+    Fatal(KafkaError),
+}
+
+/// Passes on what the bus delivers, as long as it can.
+fn poll(group: &Group, consumer: &BaseConsumer<Member>, stop: &CancellationToken) -> End {
     let mut skipped = Skipped::new(group.health.client());
     let mut told = Instant::now();
     let mut nap = NAP;
     while !stop.is_cancelled() {
         match consumer.poll(nap) {
             Some(Ok(message)) => take(group, &message, &mut skipped),
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return Some(error),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => return End::Fatal(error),
             Some(Err(error)) => tracing::debug!("nothing was consumed: {error}"),
             None => {}
         }
@@ -225,13 +260,19 @@ fn poll(group: &Group, consumer: &BaseConsumer<Member>, stop: &CancellationToken
             let news = group.lanes().news();
             tell(consumer, &group.settings, &news);
         }
+        if group.positions.take_deafness() {
+            return End::Deaf;
+        }
     }
-    None
+    End::Stopped
 }
 
 fn take(group: &Group, message: &BorrowedMessage<'_>, skipped: &mut Skipped) {
     group.health.reached();
     let (partition, offset) = (message.partition(), message.offset());
+    if let Some(slice) = record::slice_of(partition) {
+        group.positions.reach(slice, offset + 1);
+    }
     match record::event(message) {
         Ok(event) => {
             let slice = event.slice;
@@ -253,6 +294,10 @@ fn relieve(group: &Group, consumer: &BaseConsumer<Member>) -> Duration {
     };
     if !pressure.pause.is_empty() {
         ::metrics::counter!(metrics::PAUSES).increment(pressure.pause.len() as u64);
+        pressure
+            .pause
+            .iter()
+            .for_each(|slice| group.positions.pause(*slice, true));
         let list = partitions(&group.settings, &pressure.pause);
         if let Err(error) = consumer.pause(&list) {
             tracing::warn!("slow slices could not be paused: {error}");
@@ -263,6 +308,10 @@ fn relieve(group: &Group, consumer: &BaseConsumer<Member>) -> Duration {
         if let Err(error) = consumer.resume(&list) {
             tracing::error!("paused slices do not go on: {error}");
         }
+        pressure
+            .resume
+            .iter()
+            .for_each(|slice| group.positions.pause(*slice, false));
     }
     if is_pressed { PRESSED } else { NAP }
 }
@@ -297,10 +346,8 @@ fn leave(group: &Group, consumer: &BaseConsumer<Member>) {
 }
 
 /// Waits before another attempt, longer each time, with some chance in it so that processes do not move in step.
-fn wait(pause: &mut Duration, stop: &CancellationToken) {
-    let until = Instant::now() + pause.mul_f64(rand::random_range(0.5..1.0));
+fn rest(pause: &mut Duration, stop: &CancellationToken) {
+    let time = pause.mul_f64(rand::random_range(0.5..1.0));
     *pause = (*pause * 2).min(PAUSES.1);
-    while !stop.is_cancelled() && Instant::now() < until {
-        std::thread::park_timeout(NAP);
-    }
+    worker::wait(time, stop);
 }

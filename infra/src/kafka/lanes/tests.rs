@@ -1,3 +1,5 @@
+//! Lanes, without a bus.
+
 use cocotalk_application::contract::support::{event, room};
 use cocotalk_application::port::event_log::{Metadata, RecordedEvent};
 use tokio::sync::mpsc::error::TryRecvError;
@@ -118,7 +120,10 @@ fn deliveries_end_when_the_lane_is_closed_and_what_was_delivered_is_still_there(
     assert_eq!(lanes.len(), 0);
     fill(&mut lanes, 1, 1..2, now);
     assert_eq!(drain(&mut assignment), [0]);
-    assert_eq!(assignment.deliveries.try_recv().unwrap_err(), TryRecvError::Disconnected);
+    assert_eq!(
+        assignment.deliveries.try_recv().unwrap_err(),
+        TryRecvError::Disconnected
+    );
     assert!(!closed[0].is_dropped_by(Instant::now()));
     drop(assignment);
     assert!(closed[0].is_dropped_by(Instant::now() + PATIENCE));

@@ -123,7 +123,10 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => {
                 let code = error.rdkafka_error_code();
                 // What was given up with another record is no error of the bus.
-                if !matches!(code, Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)) {
+                if !matches!(
+                    code,
+                    Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
+                ) {
                     ::metrics::counter!(metrics::DELIVERY_ERRORS, "topic" => "events").increment(1);
                 }
                 call.take(Err(error.clone()));

@@ -24,23 +24,20 @@ const MOST: i64 = 8 * ROUND as i64;
 const NAP: Duration = Duration::from_millis(20);
 
 /// How far each partition is surely complete.
-pub(super) async fn read(
-    settings: &Arc<Settings>,
-    health: &Arc<Health>,
-) -> Result<[Option<u64>; SLICES], StoreError> {
+pub(super) async fn read(settings: &Arc<Settings>, health: &Arc<Health>) -> Result<[Option<u64>; SLICES], StoreError> {
     let (settings, health) = (Arc::clone(settings), Arc::clone(health));
-    let reading = tokio::task::spawn_blocking(move || blocking(&settings, health));
+    let reading = tokio::task::spawn_blocking(move || blocking(&settings, &health));
     reading.await.map_err(|error| StoreError::unavailable(BUS, error))?
 }
 
-fn blocking(settings: &Settings, health: Arc<Health>) -> Result<[Option<u64>; SLICES], StoreError> {
+fn blocking(settings: &Settings, health: &Arc<Health>) -> Result<[Option<u64>; SLICES], StoreError> {
     let deadline = Instant::now() + settings.request() * 2;
-    let consumer: BaseConsumer<Plain> = client::consumer(settings, &health)
+    let consumer: BaseConsumer<Plain> = client::consumer(settings, health)
         .set("enable.partition.eof", "true")
         // Nothing more will come, so no request has to wait for it.
         .set("fetch.wait.max.ms", "5")
         .set("statistics.interval.ms", "0")
-        .create_with_context(Plain(Arc::clone(&health)))
+        .create_with_context(Plain(Arc::clone(health)))
         .map_err(unavailable)?;
     let topic = &settings.events_topic;
     let low = offsets::beginnings(&consumer, settings, topic)?;

@@ -1,3 +1,5 @@
+//! Events as records, and back.
+
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::stream::StreamId;
@@ -9,8 +11,8 @@ use super::*;
 
 fn sample() -> LogRecord {
     let stream = StreamId::Seat(RoomId::from_u128(1), UserId::from_u128(2));
-    let payload = r#"{"ReadAdvanced": {"room_id":"00000000-0000-0000-0000-000000000001",
-        "user_id":"00000000-0000-0000-0000-000000000002", "read_seq":7,"read_cnt":6,"at":1767225600000}}"#;
+    let payload = r#"{"seat.read_advanced": {"room_id":"00000000-0000-0000-0000-000000000001",
+        "user_id":"00000000-0000-0000-0000-000000000002", "read_seq":7,"read_cnt":6,"at":"2026-01-01T00:00:00.000Z"}}"#;
     LogRecord {
         aggregate_type: stream.aggregate_type().to_owned(),
         aggregate_id: stream.aggregate_id(),
@@ -34,7 +36,15 @@ fn message(record: &LogRecord) -> OwnedMessage {
         headers,
     } = encode(record).expect("it is JSON");
     let (topic, time) = ("events".to_owned(), Timestamp::NotAvailable);
-    OwnedMessage::new(Some(value), Some(key.into_bytes()), topic, time, partition, 5, Some(headers))
+    OwnedMessage::new(
+        Some(value),
+        Some(key.into_bytes()),
+        topic,
+        time,
+        partition,
+        5,
+        Some(headers),
+    )
 }
 
 /// The record with another value in one header, or without it.
@@ -66,7 +76,10 @@ fn a_record_says_in_headers_what_it_is() {
     let headers = message.headers().expect("it has headers");
     let text = |header: Header<'_, &[u8]>| {
         let value = header.value.expect("it has a value");
-        (header.key.to_owned(), String::from_utf8(value.to_vec()).expect("it is text"))
+        (
+            header.key.to_owned(),
+            String::from_utf8(value.to_vec()).expect("it is text"),
+        )
     };
     let said: Vec<_> = headers.iter().map(text).collect();
     let id = "00000000-0000-0000-0000-000000000001/00000000-0000-0000-0000-000000000002";
@@ -157,9 +170,15 @@ fn what_is_none_of_ours_is_unreadable() {
     assert!(matches!(event(&bare), Err(Unreadable::Header(SLICE))));
     for name in READ {
         let missing = with_header(&record, name, None);
-        assert!(matches!(event(&missing), Err(Unreadable::Header(n)) if n == name), "{name}");
+        assert!(
+            matches!(event(&missing), Err(Unreadable::Header(n)) if n == name),
+            "{name}"
+        );
         let binary = with_header(&record, name, Some(&[0xff, 0xfe]));
-        assert!(matches!(event(&binary), Err(Unreadable::Header(n)) if n == name), "{name}");
+        assert!(
+            matches!(event(&binary), Err(Unreadable::Header(n)) if n == name),
+            "{name}"
+        );
     }
     for (name, text) in [
         (SLICE_POS, "0"),
@@ -169,7 +188,10 @@ fn what_is_none_of_ours_is_unreadable() {
         (SLICE_POS, "9999999999999999999999"),
     ] {
         let wrong = with_header(&record, name, Some(text.as_bytes()));
-        assert!(matches!(event(&wrong), Err(Unreadable::Number(n)) if n == name), "{name}: {text}");
+        assert!(
+            matches!(event(&wrong), Err(Unreadable::Number(n)) if n == name),
+            "{name}: {text}"
+        );
     }
     let elsewhere = message(&record).set_partition((record.slice.index() as i32 + 1) % 64);
     assert!(matches!(event(&elsewhere), Err(Unreadable::Slice)));
