@@ -15,7 +15,10 @@ mod crowd;
 #[expect(dead_code, reason = "scenarios use what faults do not")]
 #[path = "../harness/all.rs"]
 mod harness;
-#[expect(dead_code, reason = "the environment names no servers here: those of this target may be stopped")]
+#[expect(
+    dead_code,
+    reason = "the environment names no servers here: those of this target may be stopped"
+)]
 #[path = "../cluster/installation.rs"]
 mod installation;
 mod network;

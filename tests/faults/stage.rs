@@ -107,7 +107,7 @@ pub(crate) fn with<T>(server: &Mutex<Server>, what: impl FnOnce(&mut Server) -> 
 pub(crate) struct Turn {
     pub(crate) ours: &'static Ours,
     pub(crate) stage: &'static Stage,
-    _turn: tokio::sync::MutexGuard<'static, ()>,
+    _mine: tokio::sync::MutexGuard<'static, ()>,
 }
 
 impl Turn {
@@ -124,7 +124,7 @@ impl Turn {
         Self {
             ours,
             stage,
-            _turn: turn,
+            _mine: turn,
         }
     }
 }

@@ -57,7 +57,10 @@ async fn the_trace_of_a_request_goes_as_far_as_its_frame() {
     let untraced = socket.event("message.sent", &room).await;
     assert_eq!(untraced.get("traceparent"), None);
     let changes = boram.see(format!("/v1/rooms/{room}/changes?after_version=1")).await;
-    let traces: Vec<&Value> = list(&changes["items"]).iter().map(|frame| &frame["traceparent"]).collect();
+    let traces: Vec<&Value> = list(&changes["items"])
+        .iter()
+        .map(|frame| &frame["traceparent"])
+        .collect();
     assert_eq!(traces, [&json!(TRACE), &json!(TRACE), &Value::Null]);
 }
 
