@@ -9,16 +9,15 @@ use async_trait::async_trait;
 use cocotalk_application::error::StoreError;
 use cocotalk_application::port::assignment::{Assignment, Assignments};
 use cocotalk_domain::stream::Slice;
-use rdkafka::consumer::BaseConsumer;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::member::Group;
-use super::client::{self, Plain};
+use super::client;
 use super::health::Health;
 use super::worker::Worker;
-use super::{BUS, Settings, metrics, offsets, unavailable, watch};
+use super::{BUS, Settings, metrics, offsets, watch};
 
 /// The slices of this process.
 ///
@@ -36,14 +35,12 @@ impl KafkaAssignments {
     /// process has left.
     ///
     /// # Errors
-    /// Where the driver does not take the settings.
+    /// Where no thread can be started. A bus that cannot be reached is a fault that ends.
     pub fn open(settings: &Settings, tasks: &TaskTracker, stop: CancellationToken) -> Result<Self, StoreError> {
         metrics::describe();
         let group = Arc::new(Group::new(settings));
-        // What the driver does not take is said here and not by a thread.
-        let first = member::join(&group)?;
         let serving = Arc::clone(&group);
-        let run = move |stop: &CancellationToken| member::serve(&serving, first, stop);
+        let run = move |stop: &CancellationToken| member::serve(&serving, stop);
         let worker = Worker::start("kafka-assignments", tasks, &stop, run)?;
         let watch = group.watch();
         let watch = Worker::start("kafka-assignments-watch", tasks, &stop, move |stop| watch.keep(stop))?;
@@ -93,9 +90,7 @@ impl Assignments for KafkaAssignments {
 /// How many records are between what was acknowledged and the ends of the partitions. Where this process has acknowledged
 /// nothing yet, what the group knows counts, and else everything that is there.
 fn lag(settings: &Settings, health: &Arc<Health>, done: &[(Slice, Option<i64>)]) -> Result<u64, StoreError> {
-    let consumer: BaseConsumer<Plain> = client::consumer(settings, health)
-        .create_with_context(Plain(Arc::clone(health)))
-        .map_err(unavailable)?;
+    let consumer = client::asking(settings, health)?;
     let topic = &settings.events_topic;
     let ends = offsets::ends(&consumer, settings, topic)?;
     let next = watch::committed(&consumer, settings, topic)?;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cocotalk_application::error::StoreError;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 
 use super::health::Health;
-use super::{metrics, record};
+use super::{metrics, record, unavailable};
 
 /// Largest record, bytes: far beyond the largest event, since one that is too large would stop its slice for ever.
 pub(super) const RECORD_BYTES: &str = "4194304";
@@ -39,6 +40,9 @@ pub(super) fn consumer(settings: &super::Settings, health: &Health) -> ClientCon
     let mut config = config(settings, health);
     config
         .set("group.id", &settings.group)
+        // Shorter than the time after which a broker that stands still is put out of its cluster (9 s): what it answers then is
+        // not for us (see `watch`).
+        .set("socket.timeout.ms", "5000")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         // Retention has passed us by: go on with the oldest there is. What is missing is fetched from the log.
@@ -52,6 +56,14 @@ pub(super) fn consumer(settings: &super::Settings, health: &Health) -> ClientCon
         // With small queues the default of a second would be a second's stall.
         .set("fetch.queue.backoff.ms", "20");
     config
+}
+
+/// A client that only asks, and never fetches.
+pub(super) fn asking(settings: &super::Settings, health: &Arc<Health>) -> Result<BaseConsumer<Plain>, StoreError> {
+    consumer(settings, health)
+        .set("statistics.interval.ms", "0")
+        .create_with_context(Plain(Arc::clone(health)))
+        .map_err(unavailable)
 }
 
 /// What a producer has on top.

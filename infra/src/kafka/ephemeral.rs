@@ -138,7 +138,7 @@ impl Listener {
             if let Some(Ok(message)) = reader.poll(NAP) {
                 self.hear(&message);
             }
-            reader.listen_again();
+            reader.renew(stop);
         }
     }
 

@@ -84,7 +84,7 @@ fn follow(mut reader: Reader, commits: &broadcast::Sender<Committed>, stop: &Can
             // An error means that nobody listens.
             let _nobody = commits.send(Committed::from(events));
         }
-        reader.listen_again();
+        reader.renew(stop);
     }
 }
 

@@ -67,9 +67,10 @@ impl Health {
         }
     }
 
-    /// The driver has an error that belongs to no call.
-    pub(super) fn error(&self, error: &KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
+    /// Takes an error of the driver that belongs to no call, and says whether no broker can be reached any more.
+    pub(super) fn error(&self, error: &KafkaError, reason: &str) -> bool {
+        let code = error.rdkafka_error_code();
+        match code {
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 let known = self.known().reason.clone();
                 let reason = if known.is_empty() { reason } else { &known };
@@ -84,6 +85,7 @@ impl Health {
             // The rest belongs to a call or to a partition, and is told there.
             Some(_) | None => tracing::debug!(client = self.client, "the driver says {error}: {reason}"),
         }
+        code == Some(RDKafkaErrorCode::AllBrokersDown)
     }
 
     /// Takes the driver's figures, and says whether the client is surely a member of no group.

@@ -133,9 +133,7 @@ impl Settings {
 
 fn look(settings: &Settings) -> Result<Standing, StoreError> {
     let health = Arc::new(Health::new("topics"));
-    let consumer: BaseConsumer<Plain> = client::consumer(settings, &health)
-        .create_with_context(Plain(health))
-        .map_err(unavailable)?;
+    let consumer = client::asking(settings, &health)?;
     let mut standing = Standing {
         brokers: 0,
         topics: Vec::new(),

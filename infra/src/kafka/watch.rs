@@ -1,17 +1,19 @@
-//! Finds out that a consumer has gone deaf to a partition.
+//! When something that reads for a long time has to begin anew, with another client of the driver.
 //!
-//! A broker that is starting answers that it knows no leader yet. The driver then takes whatever lies in its memory for the
-//! leader's epoch, and if that happens to look like one, every later answer seems older than it: the partition delivers
-//! nothing any more, for ever and without an error. (`librdkafka` 2.12 does so where it evaluates the leaders that come with
-//! the answer to a fetch, since it skips those that are none but has counted them; its issue 5430 has a similar end.) Nothing
-//! short of another client helps, so whatever reads for a long time is watched: a partition that has records, and of which
-//! nothing has been read for a while, makes its reader begin anew where it was.
+//! A broker that is starting answers that it knows no leader yet. `librdkafka` (2.5 to 2.12 at least) counts the partitions of
+//! such an answer, passes over those without a leader, and then takes for the rest whatever lies in its memory: an epoch, a
+//! partition that there is not. So a partition may go deaf, for ever and without an error, since whatever is true seems older
+//! than that epoch; and the process may even die. (Its issue 5430 is about what follows on that in a producer.) Hence:
+//!
+//! - When no broker can be reached any more, a reader drops its client before there is anything to fetch from, and makes
+//!   another one when every partition has a leader that answers.
+//! - A partition that has records, of which nothing is read for a while, makes its reader begin anew where it was.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use cocotalk_application::error::StoreError;
+use cocotalk_application::error::{StoreError, chain};
 use cocotalk_domain::stream::{SLICES, Slice};
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -24,6 +26,8 @@ use super::{Settings, metrics, unavailable, worker};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two questions whether the bus is back.
+const RETRY: Duration = Duration::from_millis(200);
 /// How long a partition may deliver nothing that is there: longer than it takes to find a leader and to fetch.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The position of a partition that is not read.
@@ -39,7 +43,7 @@ pub(super) struct Positions {
     paused: [AtomicBool; SLICES],
     /// Whether the reader cannot read at the moment, for reasons of its own.
     is_busy: AtomicBool,
-    is_deaf: AtomicBool,
+    is_to_renew: AtomicBool,
 }
 
 impl Default for Positions {
@@ -48,7 +52,7 @@ impl Default for Positions {
             next: [const { AtomicI64::new(OFF) }; SLICES],
             paused: [const { AtomicBool::new(false) }; SLICES],
             is_busy: AtomicBool::new(false),
-            is_deaf: AtomicBool::new(false),
+            is_to_renew: AtomicBool::new(false),
         }
     }
 }
@@ -89,9 +93,14 @@ impl Positions {
         (next >= 0).then_some(next)
     }
 
+    /// The reader has to begin anew.
+    pub(super) fn renew(&self) {
+        self.is_to_renew.store(true, Ordering::Release);
+    }
+
     /// Whether the reader has to begin anew; true once.
-    pub(super) fn take_deafness(&self) -> bool {
-        self.is_deaf.load(Ordering::Acquire) && self.is_deaf.swap(false, Ordering::AcqRel)
+    pub(super) fn take_renewal(&self) -> bool {
+        self.is_to_renew.load(Ordering::Acquire) && self.is_to_renew.swap(false, Ordering::AcqRel)
     }
 
     /// Whether anything is read from a place that is not known.
@@ -144,9 +153,7 @@ impl Watch {
             Some(client) => client,
             None => client.insert(self.client()?),
         };
-        for _ in 0..GATHERED {
-            drop(client.poll(Duration::ZERO));
-        }
+        drain(client);
         if self.positions.has_unknown() {
             self.learn(client)?;
         }
@@ -166,17 +173,14 @@ impl Watch {
                 client,
                 "kafka: slices {deaf:?} are silent though there is something, read anew"
             );
-            self.positions.is_deaf.store(true, Ordering::Release);
+            self.positions.renew();
             *silence = Silence::default();
         }
         Ok(())
     }
 
     fn client(&self) -> Result<BaseConsumer<Plain>, StoreError> {
-        client::consumer(&self.settings, &self.health)
-            .set("statistics.interval.ms", "0")
-            .create_with_context(Plain(Arc::clone(&self.health)))
-            .map_err(unavailable)
+        client::asking(&self.settings, &self.health)
     }
 
     /// Asks where the group begins.
@@ -186,6 +190,44 @@ impl Watch {
             self.positions.learn(slice, next[slice.index()]);
         }
         Ok(())
+    }
+}
+
+/// Waits until every partition of a topic has a leader that answers; false after the stop. Nothing is fetched for it.
+pub(super) fn until_led(settings: &Settings, topic: &str, health: &Arc<Health>, stop: &CancellationToken) -> bool {
+    while !stop.is_cancelled() {
+        match are_led(settings, topic, health) {
+            Ok(()) => {
+                health.reached();
+                return true;
+            }
+            Err(error) => tracing::debug!(client = health.client(), "the bus is not back: {}", chain(&error)),
+        }
+        worker::wait(RETRY, stop);
+    }
+    false
+}
+
+fn are_led(settings: &Settings, topic: &str, health: &Arc<Health>) -> Result<(), StoreError> {
+    let client = client::asking(settings, health)?;
+    let Err(error) = offsets::ends(&client, settings, topic) else {
+        return Ok(());
+    };
+    match &error {
+        StoreError::Unavailable { source, .. } => {
+            health.fail(format!("kafka: cannot be reached: {}", chain(source.as_ref())));
+        }
+        StoreError::Corrupt { why, .. } => health.fail(format!("kafka: {why}")),
+    }
+    // The client itself knows better which broker it is about.
+    drain(&client);
+    Err(error)
+}
+
+/// Lets a client say what it has to say.
+fn drain(client: &BaseConsumer<Plain>) {
+    for _ in 0..GATHERED {
+        drop(client.poll(Duration::ZERO));
     }
 }
 

@@ -104,6 +104,13 @@ impl<T: Send + 'static> Retired<T> {
     }
 }
 
+impl<T: Send + 'static> Retired<T> {
+    /// The client, to be dropped by whoever has the time.
+    pub(super) fn into_inner(mut self) -> T {
+        self.0.take().expect("it is there until it is dropped")
+    }
+}
+
 impl<T: Send + 'static> Deref for Retired<T> {
     type Target = T;
 
@@ -114,7 +121,7 @@ impl<T: Send + 'static> Deref for Retired<T> {
 
 impl<T: Send + 'static> Drop for Retired<T> {
     fn drop(&mut self) {
-        let client = self.0.take();
+        let Some(client) = self.0.take() else { return };
         let retire = std::thread::Builder::new().name("kafka-retire".to_owned());
         // Where there can be no thread, what was moved into it is dropped here.
         drop(retire.spawn(move || drop(client)));

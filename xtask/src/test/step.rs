@@ -69,7 +69,7 @@ impl Step {
         match self {
             Self::Servers => &["servers"],
             Self::Adapters => &["kafka", "postgres", "scylla"],
-            Self::Cluster => &["cluster", "faults"],
+            Self::Cluster => &["cluster"],
             Self::Fmt
             | Self::Tidy
             | Self::Deny

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cocotalk_application::error::StoreError;
+use cocotalk_application::error::{StoreError, chain};
 use cocotalk_application::port::assignment::Delivery;
 use cocotalk_domain::stream::Slice;
 use rdkafka::config::RDKafkaLogLevel;
@@ -19,8 +19,9 @@ use crate::kafka::client::{self, NAP, Skipped};
 use crate::kafka::health::Health;
 use crate::kafka::lanes::{Lanes, Progress};
 use crate::kafka::settings::POLL_INTERVAL_MS;
-use crate::kafka::watch::{Positions, Watch};
-use crate::kafka::{Settings, metrics, record, unavailable, worker};
+use crate::kafka::watch::{self, Positions, Watch};
+use crate::kafka::worker::{self, Retired};
+use crate::kafka::{Settings, metrics, record, unavailable};
 
 /// How long the thread sleeps while something waits for room in a queue.
 const PRESSED: Duration = Duration::from_millis(5);
@@ -38,13 +39,20 @@ pub(super) struct Group {
     pub(super) offered: Offered,
     lanes: Mutex<Lanes>,
     pub(super) positions: Arc<Positions>,
+    /// What the group calls this process.
+    name: String,
     /// Whether the driver has said that this process is in no group.
     is_out: AtomicBool,
 }
 
 impl Group {
     pub(super) fn new(settings: &Settings) -> Self {
+        let name = match settings.instance.as_str() {
+            "" => format!("{}-{:032x}", settings.client_id, rand::random::<u128>()),
+            name => name.to_owned(),
+        };
         Self {
+            name,
             settings: Arc::new(settings.clone()),
             health: Arc::new(Health::new("assignments")),
             offered: Offered::default(),
@@ -104,47 +112,69 @@ impl Group {
 }
 
 /// What the driver calls back.
-pub(super) struct Member(Arc<Group>);
+pub(super) struct Member {
+    group: Arc<Group>,
+    /// Whether another one has taken its place: what it says does not count any more.
+    is_retired: AtomicBool,
+}
+
+impl Member {
+    fn retire(&self) {
+        self.is_retired.store(true, Ordering::Release);
+    }
+
+    fn group(&self) -> Option<&Group> {
+        (!self.is_retired.load(Ordering::Acquire)).then_some(&self.group)
+    }
+}
 
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        self.0.health.log(level, fac, log_message);
+        self.group.health.log(level, fac, log_message);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        let is_out = self.0.health.figures(statistics);
-        self.0.is_out.store(is_out, Ordering::Release);
+        if let Some(group) = self.group() {
+            let is_out = group.health.figures(statistics);
+            group.is_out.store(is_out, Ordering::Release);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.health.error(&error, reason);
+        if let Some(group) = self.group()
+            && group.health.error(&error, reason)
+        {
+            group.positions.renew();
+        }
     }
 }
 
 impl ConsumerContext for Member {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Revoke(list) = rebalance else { return };
+        let (Rebalance::Revoke(list), Some(group)) = (rebalance, self.group()) else {
+            return;
+        };
         let slices = slices(list);
         let is_lost = consumer.assignment_lost();
         tracing::info!("{} slices are taken away", slices.len());
-        let mut closed = self.0.take_away(&slices);
+        let mut closed = group.take_away(&slices);
         // What was lost is somebody else's already, and the group takes nothing more from us.
         if !is_lost {
-            self.0.wait_for(&closed);
+            group.wait_for(&closed);
             let news: Vec<_> = closed.iter_mut().filter_map(Progress::news).collect();
-            tell(consumer, &self.0.settings, &news);
+            tell(consumer, &group.settings, &news);
         }
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => {
+        match (rebalance, self.group()) {
+            (Rebalance::Assign(list), Some(group)) => {
                 let slices = slices(list);
                 tracing::info!("{} slices are assigned", slices.len());
-                self.0.give(&slices);
+                group.give(&slices);
             }
-            Rebalance::Revoke(_) => {}
-            Rebalance::Error(error) => tracing::warn!("the slices could not be shared: {error}"),
+            (Rebalance::Error(error), Some(_)) => tracing::warn!("the slices could not be shared: {error}"),
+            (Rebalance::Assign(_) | Rebalance::Error(_), None) | (Rebalance::Revoke(_), _) => {}
         }
     }
 
@@ -180,55 +210,61 @@ fn tell(consumer: &BaseConsumer<Member>, settings: &Settings, news: &[(Slice, i6
 }
 
 /// A member of the group, which joins when it is polled.
-pub(super) fn join(group: &Arc<Group>) -> Result<BaseConsumer<Member>, StoreError> {
+fn join(group: &Arc<Group>) -> Result<BaseConsumer<Member>, StoreError> {
     let settings = &group.settings;
-    let mut config = client::consumer(settings, &group.health);
-    config
+    let member = Member {
+        group: Arc::clone(group),
+        is_retired: AtomicBool::new(false),
+    };
+    let consumer: BaseConsumer<Member> = client::consumer(settings, &group.health)
         .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("group.instance.id", &group.name)
         .set("session.timeout.ms", settings.session_ms.to_string())
         .set(
             "heartbeat.interval.ms",
             (settings.session_ms / 10).clamp(100, 3_000).to_string(),
         )
         .set("max.poll.interval.ms", POLL_INTERVAL_MS.to_string())
-        .set("statistics.interval.ms", FIGURES_MS);
-    if !settings.instance.is_empty() {
-        config.set("group.instance.id", &settings.instance);
-    }
-    let consumer: BaseConsumer<Member> = config
-        .create_with_context(Member(Arc::clone(group)))
+        .set("statistics.interval.ms", FIGURES_MS)
+        .create_with_context(member)
         .map_err(unavailable)?;
     consumer.subscribe(&[&settings.events_topic]).map_err(unavailable)?;
     Ok(consumer)
 }
 
-/// Serves the group until `stop`. A member that cannot go on is made anew.
-pub(super) fn serve(group: &Arc<Group>, first: BaseConsumer<Member>, stop: &CancellationToken) {
-    let mut member = Some(first);
+/// Serves the group until `stop`. A member that cannot go on is made anew, under the same name: the group gives it what it
+/// had.
+pub(super) fn serve(group: &Arc<Group>, stop: &CancellationToken) {
     let mut pause = PAUSES.0;
-    while !stop.is_cancelled() {
-        let consumer = match member.take().map_or_else(|| join(group), Ok) {
-            Ok(consumer) => consumer,
+    while watch::until_led(&group.settings, &group.settings.events_topic, &group.health, stop) {
+        let _old = group.positions.take_renewal();
+        let consumer = match join(group) {
+            Ok(consumer) => Retired::new(consumer),
             Err(error) => {
-                group.health.fail(format!("kafka: cannot join the group: {error}"));
+                group
+                    .health
+                    .fail(format!("kafka: cannot join the group: {}", chain(&error)));
                 rest(&mut pause, stop);
                 continue;
             }
         };
         let started = Instant::now();
         let end = poll(group, &consumer, stop);
-        leave(group, &consumer);
+        if let End::Stopped = end {
+            leave(group, &consumer);
+            // In this thread, so that whoever waits for it waits for the end.
+            drop(consumer.into_inner());
+            return;
+        }
+        consumer.context().retire();
+        group.wait_for(&group.take_away(&Slice::all().collect::<Vec<_>>()));
         drop(consumer);
         if started.elapsed() > PAUSES.1 {
             pause = PAUSES.0;
         }
-        match end {
-            End::Stopped => {}
-            End::Deaf => rest(&mut pause, stop),
-            End::Fatal(error) => {
-                group.health.fail(format!("kafka: the group has put us out: {error}"));
-                rest(&mut pause, stop);
-            }
+        if let End::Fatal(error) = end {
+            group.health.fail(format!("kafka: the group has put us out: {error}"));
+            rest(&mut pause, stop);
         }
     }
 }
@@ -236,8 +272,8 @@ pub(super) fn serve(group: &Arc<Group>, first: BaseConsumer<Member>, stop: &Canc
 /// Why a member does not go on.
 enum End {
     Stopped,
-    /// Something is there and it does not get it.
-    Deaf,
+    /// It has to begin anew.
+    Renewed,
     /// The driver cannot get over an error.
     Fatal(KafkaError),
 }
@@ -260,8 +296,8 @@ fn poll(group: &Group, consumer: &BaseConsumer<Member>, stop: &CancellationToken
             let news = group.lanes().news();
             tell(consumer, &group.settings, &news);
         }
-        if group.positions.take_deafness() {
-            return End::Deaf;
+        if group.positions.take_renewal() {
+            return End::Renewed;
         }
     }
     End::Stopped
@@ -324,8 +360,8 @@ fn partitions(settings: &Settings, slices: &[Slice]) -> TopicPartitionList {
     list
 }
 
-/// Brings everything to an end and leaves the group, so that others need not wait for the end of the session. A member with a
-/// name stays in it, to come back.
+/// Brings everything to an end and leaves the group, so that others need not wait for the end of the session. A process that
+/// was given a name stays in it, to come back.
 fn leave(group: &Group, consumer: &BaseConsumer<Member>) {
     let slices: Vec<Slice> = Slice::all().collect();
     let mut closed = group.take_away(&slices);

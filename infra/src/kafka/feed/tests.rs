@@ -25,16 +25,16 @@ async fn a_reader_that_has_gone_deaf_is_found_and_listens_again() {
     // What the driver's fault does to one partition: nothing comes any more, and nothing says so.
     reader.turn_deaf();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let (keeper, commits) = (reader.watch(), live::commits());
-    let (mut listener, told) = (commits.subscribe(), commits.clone());
-    let follow = move |stop: &CancellationToken| follow(reader, &told, stop);
-    let _worker = Worker::start("deaf", &tasks, &stop, follow).expect("a thread");
-    let _watch = Worker::start("deaf-watch", &tasks, &stop, move |stop| keeper.keep(stop)).expect("a thread");
+    let (guard, commits) = (reader.watch(), live::commits());
+    let (mut listener, feed) = (commits.subscribe(), commits.clone());
+    let follow = move |stop: &CancellationToken| follow(reader, &feed, stop);
+    let _deaf = Worker::start("deaf", &tasks, &stop, follow).expect("a thread");
+    let _keeps = Worker::start("deaf-watch", &tasks, &stop, move |stop| guard.keep(stop)).expect("a thread");
 
     let publisher = KafkaPublisher::open(&settings).expect("the settings are taken");
     let stream = room_in(Slice::new(5).expect("it is below 64"));
-    let published = publisher.publish(records(stream, 1..=3)).await;
-    published.expect("it is published");
+    let done = publisher.publish(records(stream, 1..=3)).await;
+    done.expect("it is published");
     let mut positions = Vec::new();
     while positions.len() < 3 {
         let next = tokio::time::timeout(PATIENCE, listener.recv()).await;

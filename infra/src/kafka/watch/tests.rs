@@ -76,8 +76,8 @@ fn positions_tell_what_is_read() {
     assert_eq!(positions.read()[3], Some(9));
     positions.end(slice);
     assert_eq!(positions.read()[3], None);
-    assert!(!positions.take_deafness());
-    positions.is_deaf.store(true, Ordering::Release);
-    assert!(positions.take_deafness());
-    assert!(!positions.take_deafness(), "it is told once");
+    assert!(!positions.take_renewal());
+    positions.renew();
+    assert!(positions.take_renewal());
+    assert!(!positions.take_renewal(), "it is told once");
 }
