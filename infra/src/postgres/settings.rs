@@ -14,7 +14,7 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where it is: `postgres://user:password@host:port/database?sslmode=...` (`postgres://cocotalk@127.0.0.1:5432/cocotalk`).
+    /// Where it is: `postgres://user:password@host:port/database?sslmode=...` (none: a secret has no default, it has to be set).
     pub url: Secret,
     /// The role that connections act as (`cocotalk_app`, which can append events and never change one); empty keeps the user's own.
     pub role: String,
@@ -46,7 +46,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            url: "postgres://cocotalk@127.0.0.1:5432/cocotalk".into(),
+            url: Secret::default(),
             role: "cocotalk_app".to_owned(),
             connections: 10,
             lockers: 4,
@@ -118,14 +118,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_can_be_used() {
-        assert_eq!(Settings::default().problems(), Vec::<String>::new());
+    fn the_defaults_can_be_used_with_an_address() {
+        assert_eq!(somewhere().problems(), Vec::<String>::new());
+        assert!(Settings::default().problems()[0].starts_with("postgres.url"));
+    }
+
+    fn somewhere() -> Settings {
+        Settings {
+            url: Secret::from("postgres://cocotalk@127.0.0.1:5432/cocotalk"),
+            ..Settings::default()
+        }
     }
 
     #[test]
     fn what_makes_no_sense_is_named() {
         let problem = |change: fn(&mut Settings)| {
-            let mut settings = Settings::default();
+            let mut settings = somewhere();
             change(&mut settings);
             settings.problems().join("; ")
         };
