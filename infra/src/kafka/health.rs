@@ -108,18 +108,20 @@ impl Health {
 
     /// A line of the driver's own log. That the bus cannot be reached is said once, by `fail`, and not at every attempt.
     pub(super) fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        let client = self.client;
+        let (client, is_quiet) = (self.client, QUIET.contains(&facility));
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(client, "kafka driver: {facility}: {text}");
             }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if !QUIET.contains(&facility) => {
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning if !is_quiet => {
                 tracing::warn!(client, "kafka driver: {facility}: {text}");
             }
-            RDKafkaLogLevel::Notice => tracing::info!(client, "kafka driver: {facility}: {text}"),
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::debug!(client, "kafka driver: {facility}: {text}");
-            }
+            RDKafkaLogLevel::Notice if !is_quiet => tracing::info!(client, "kafka driver: {facility}: {text}"),
+            RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning
+            | RDKafkaLogLevel::Notice
+            | RDKafkaLogLevel::Info
+            | RDKafkaLogLevel::Debug => tracing::debug!(client, "kafka driver: {facility}: {text}"),
         }
     }
 
@@ -128,16 +130,17 @@ impl Health {
     }
 }
 
-/// What the driver calls lines of lost connections and of requests that it sends again by itself; of an acknowledgement that
-/// the group did not take, which is a hint; and of leaders that a broker does not know while it starts, among which the driver
-/// names partitions that there never were.
-const QUIET: [&str; 8] = [
+/// What the driver calls lines of lost connections and of requests that it sends again by itself; of a session that ended with
+/// them, and of an acknowledgement that the group did not take, which is a hint; and of leaders that a broker does not know
+/// while it starts, among which the driver names partitions that there never were.
+const QUIET: [&str; 9] = [
     "FAIL",
     "ERROR",
     "GETPID",
     "REQTMOUT",
     "TERMINATE",
     "COORDQUERY",
+    "SESSTMOUT",
     "COMMITFAIL",
     "METADATAUPDATE",
 ];

@@ -32,7 +32,7 @@ const CHUNK: usize = 64;
 ///
 /// A call that fails takes everything that is under way with it, also what other calls have under way: nothing is sent any
 /// more when `publish` returns with an error, so that what is published again cannot be overtaken. What was sent already may
-/// still arrive, even later; see [`tail`](super::tail).
+/// still arrive, even later; the module `tail` says how far that goes.
 pub struct KafkaPublisher {
     settings: Arc<Settings>,
     health: Arc<Health>,

@@ -97,7 +97,7 @@ impl Settings {
             ("ephemeral_topic", &self.ephemeral_topic),
         ];
         for (setting, topic) in topics {
-            if !is_topic(topic) {
+            if !is_name(topic, 249) {
                 return wrong(
                     setting,
                     "must be 1 to 249 letters, digits, dots, hyphens and underscores",
@@ -110,8 +110,17 @@ impl Settings {
         if self.group.is_empty() {
             return wrong("group", "must not be empty");
         }
-        if self.client_id.is_empty() {
-            return wrong("client_id", "must not be empty");
+        if !is_name(&self.client_id, 200) {
+            return wrong(
+                "client_id",
+                "must be 1 to 200 letters, digits, dots, hyphens and underscores",
+            );
+        }
+        if !self.instance.is_empty() && !is_name(&self.instance, 249) {
+            return wrong(
+                "instance",
+                "may have 249 letters, digits, dots, hyphens and underscores",
+            );
         }
         if self.replication == 0 || self.replication > 9 {
             return wrong("replication", "must be 1 to 9");
@@ -171,9 +180,10 @@ fn is_address(broker: &str) -> bool {
     port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-fn is_topic(name: &str) -> bool {
+/// Whether the brokers take it as a name, of a topic or of a member of a group.
+fn is_name(name: &str, most: usize) -> bool {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    (1..=249).contains(&name.len()) && name.bytes().all(is_legal) && name != "." && name != ".."
+    (1..=most).contains(&name.len()) && name.bytes().all(is_legal) && name != "." && name != ".."
 }
 
 #[cfg(test)]
@@ -188,7 +198,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         type Wrong = (fn(&mut Settings), &'static str);
-        let wrong: [Wrong; 14] = [
+        let wrong: [Wrong; 15] = [
             (|s| s.brokers = String::new(), "brokers"),
             (|s| "kafka:9092,elsewhere".clone_into(&mut s.brokers), "brokers"),
             (|s| "kafka:0".clone_into(&mut s.brokers), "brokers"),
@@ -196,6 +206,7 @@ mod tests {
             (|s| s.ephemeral_topic.clone_from(&s.events_topic), "ephemeral_topic"),
             (|s| s.group.clear(), "group"),
             (|s| s.client_id.clear(), "client_id"),
+            (|s| "node 1".clone_into(&mut s.instance), "instance"),
             (|s| s.replication = 0, "replication"),
             (|s| s.retention_h = 0, "retention_h"),
             (|s| s.queue_events = 0, "queue_events"),

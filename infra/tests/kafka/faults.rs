@@ -34,7 +34,7 @@ impl Played {
     fn new() -> Self {
         let cluster = MockCluster::new(1).expect("a cluster is played");
         let mut settings = opened::settings(cluster.bootstrap_servers());
-        settings.delivery_ms = 1_000;
+        settings.delivery_ms = 3_000;
         for topic in [&settings.events_topic, &settings.ephemeral_topic] {
             cluster
                 .create_topic(topic, SLICES as i32, 1)

@@ -130,7 +130,12 @@ impl Member {
 
 impl ClientContext for Member {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, log_message: &str) {
-        self.group.health.log(level, fac, log_message);
+        if let Some(group) = self.group() {
+            group.health.log(level, fac, log_message);
+        } else {
+            // The group refuses whatever it still had under way.
+            tracing::debug!("a member that was replaced says {fac}: {log_message}");
+        }
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
@@ -257,8 +262,10 @@ pub(super) fn serve(group: &Arc<Group>, stop: &CancellationToken) {
             return;
         }
         consumer.context().retire();
-        group.wait_for(&group.take_away(&Slice::all().collect::<Vec<_>>()));
+        // At once: it must not fetch from a broker that comes back.
         drop(consumer);
+        let slices: Vec<Slice> = Slice::all().collect();
+        group.wait_for(&group.take_away(&slices));
         if started.elapsed() > PAUSES.1 {
             pause = PAUSES.0;
         }
