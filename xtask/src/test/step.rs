@@ -68,7 +68,7 @@ impl Step {
     const fn targets(self) -> &'static [&'static str] {
         match self {
             Self::Servers => &["servers"],
-            Self::Adapters => &["kafka", "postgres", "scylla"],
+            Self::Adapters => &["command_bus", "kafka", "postgres", "scylla"],
             Self::Cluster => &["cluster"],
             Self::Fmt
             | Self::Tidy
