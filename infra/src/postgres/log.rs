@@ -9,7 +9,7 @@ use cocotalk_application::port::event_log::{
     CommandKey, EventLog, LockedLog, LogReader, Probe, RecordedEvent, Snapshot, Unit, UnitOutcome,
 };
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use super::locked::Locked;
 use super::mender::Health;
 use super::orphans::Orphans;
 use super::reads;
-use super::writer::{Append, Writer};
+use super::writer::{Append, Writers};
 use crate::encoding::EncodedUnit;
 
 /// The event log in PostgreSQL. Clones are the same log.
@@ -31,7 +31,7 @@ pub struct PostgresEventLog {
     pub(super) health: Arc<Health>,
     pub(super) bell: Bell,
     pub(super) tasks: TaskTracker,
-    queue: mpsc::Sender<Append>,
+    writers: Writers,
     orphans: Orphans,
 }
 
@@ -40,14 +40,14 @@ impl PostgresEventLog {
     pub fn new(database: Database, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let health = Arc::new(Health::default());
         let bell = Bell::start(database.clone(), tasks, stop.clone());
-        let queue = Writer::start(&database, &health, &bell, tasks, &stop);
+        let writers = Writers::start(&database, &health, &bell, tasks, &stop);
         Health::mend(&health, database.clone(), tasks, stop);
         Self {
             database,
             health,
             bell,
             tasks: tasks.clone(),
-            queue,
+            writers,
             orphans: Orphans::default(),
         }
     }
@@ -100,8 +100,7 @@ impl EventLog for PostgresEventLog {
             reply,
             under_way,
         };
-        let queued = self.queue.send(append).await;
-        queued.map_err(|_closed| stopped())?;
+        self.writers.send(append).await?;
         outcomes.await.map_err(|_gone| stopped())?
     }
 

@@ -22,14 +22,14 @@ pub struct Settings {
     pub connections: usize,
     /// Connections of this process that decide under lock (4: whoever lost a race; the rest waits here and not at the server).
     pub lockers: usize,
-    /// Connections of this process that append (2: while one commits, the next batch is on its way; more only wait for each
-    /// other's locks).
+    /// Connections of this process that append, each for a part of the slices (2: while one commits, the other works; more make
+    /// smaller batches).
     pub writers: usize,
     /// Events after which a batch goes although more wait (512: larger ones win nothing and make everybody wait longer).
     pub batch_events: usize,
     /// Bytes of payload after which a batch goes although more wait (1 MiB).
     pub batch_bytes: usize,
-    /// Calls that may wait to be appended (1,024: 64 lanes with one batch each, and room for everything else).
+    /// Calls that may wait for each of them (1,024: 64 lanes with one batch each, and room for everything else).
     pub queue_calls: usize,
     /// How long to wait for a connection, milliseconds (2,000: then the caller is told to come back).
     pub connect_ms: u64,

@@ -1,13 +1,13 @@
 //! Group commit: what waits to be appended goes together, in one statement and one commit.
 //!
-//! There are a few writers, each with a connection of its own. One of them gathers what waits and goes; meanwhile the next one
-//! gathers. What it sends waits at the server for the locks of the one before it, so that the server is never idle.
+//! There are a few writers, each with a connection and with slices of its own: what one of them sends does not wait at the
+//! server for the locks of another, unless it writes to several slices. While a call is on its way, the next one gathers.
 
 use std::sync::Arc;
 
 use cocotalk_application::error::StoreError;
 use cocotalk_application::port::event_log::UnitOutcome;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,13 +15,15 @@ use tokio_util::task::TaskTracker;
 use super::append::{Arrays, parts};
 use super::bell::Bell;
 use super::database::Database;
-use super::error::{Fault, fault, of_shared};
+use super::error::{Fault, fault, of_shared, stopped};
 use super::mender::Health;
 use super::orphans::UnderWay;
 use super::session::Session;
 use crate::encoding::EncodedUnit;
 use crate::metrics::{POSTGRES_APPEND_EVENTS, POSTGRES_APPEND_SECONDS, POSTGRES_RESENT_UNITS};
 
+/// Turns of the scheduler from an answer to the next call of whoever got it: the client's, its command's, its lane's.
+const TURNS: usize = 3;
 /// How often a unit is sent again because somebody was at the same key at the same moment.
 const TRIES: usize = 5;
 
@@ -35,9 +37,13 @@ pub(super) struct Append {
 /// What became of a unit.
 type Outcome = Result<UnitOutcome, Arc<sqlx::Error>>;
 
+/// The ways to the writers.
+#[derive(Clone)]
+pub(super) struct Writers(Arc<[mpsc::Sender<Append>]>);
+
 /// Takes calls in turn and carries them out.
 pub(super) struct Writer {
-    queue: Arc<Mutex<mpsc::Receiver<Append>>>,
+    queue: mpsc::Receiver<Append>,
     database: Database,
     session: Option<Session>,
     health: Arc<Health>,
@@ -45,7 +51,7 @@ pub(super) struct Writer {
     stop: CancellationToken,
 }
 
-impl Writer {
+impl Writers {
     /// Starts the writers of a database. They end after `stop`, when everything that waits is carried out.
     pub(super) fn start(
         database: &Database,
@@ -53,12 +59,12 @@ impl Writer {
         bell: &Bell,
         tasks: &TaskTracker,
         stop: &CancellationToken,
-    ) -> mpsc::Sender<Append> {
-        let (sender, queue) = mpsc::channel(database.settings().queue_calls);
-        let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..database.settings().writers {
-            let writer = Self {
-                queue: Arc::clone(&queue),
+    ) -> Self {
+        let settings = database.settings();
+        let start = |_| {
+            let (sender, queue) = mpsc::channel(settings.queue_calls);
+            let writer = Writer {
+                queue,
                 database: database.clone(),
                 session: None,
                 health: Arc::clone(health),
@@ -66,32 +72,47 @@ impl Writer {
                 stop: stop.clone(),
             };
             tasks.spawn(writer.run());
-        }
-        sender
+            sender
+        };
+        Self((0..settings.writers).map(start).collect())
     }
 
+    /// Puts a call into the queue of the writer that has the slice it writes first. Fails when the writers have ended.
+    pub(super) async fn send(&self, append: Append) -> Result<(), StoreError> {
+        let first = append.units.iter().flat_map(|unit| &unit.runs).next();
+        let slice = first.map_or(0, |run| run.slice.index());
+        let queued = self.0[slice % self.0.len()].send(append).await;
+        queued.map_err(|_closed| stopped())
+    }
+}
+
+impl Writer {
     async fn run(mut self) {
         while let Some(group) = self.gather().await {
             self.carry_out(group).await;
+            // Whoever was answered may have more to write, and goes with the next call instead of the one after it. If there
+            // is nobody, this takes no time.
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
     /// What waits, up to the size of a batch; nothing at the end.
-    async fn gather(&self) -> Option<Vec<Append>> {
-        let mut queue = self.queue.lock().await;
+    async fn gather(&mut self) -> Option<Vec<Append>> {
         let first = tokio::select! {
             biased;
-            first = queue.recv() => first?,
+            first = self.queue.recv() => first?,
             () = self.stop.cancelled() => {
-                queue.close();
-                queue.recv().await?
+                self.queue.close();
+                self.queue.recv().await?
             }
         };
         let settings = self.database.settings();
         let (mut events, mut bytes) = weight(&first);
         let mut group = vec![first];
         while events < settings.batch_events && bytes < settings.batch_bytes {
-            let Ok(next) = queue.try_recv() else { break };
+            let Ok(next) = self.queue.try_recv() else { break };
             let more = weight(&next);
             (events, bytes) = (events + more.0, bytes + more.1);
             group.push(next);
