@@ -20,7 +20,8 @@ const STOP_DEADLINE: Duration = Duration::from_mins(1);
 const LOG_TAIL_BYTES: usize = 4_000;
 
 /// Limits of rate off, as the contract says load runs raise them: by configuration.
-const SERVER_CONFIG: &str = "[limits.rate]\ncommands_per_minute = 0\nqueries_per_minute = 0\nframes_per_minute = 0\n";
+pub(crate) const SERVER_CONFIG: &str =
+    "[limits.rate]\ncommands_per_minute = 0\nqueries_per_minute = 0\nframes_per_minute = 0\n";
 
 /// A data folder with the configuration beside it; gone when dropped.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Site {
 /// A running server or baseline; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
-    /// Where it answers.
+    /// Where it answers; where no client connects, the same as `admin`.
     pub(crate) http: SocketAddr,
     /// Where it shows its metrics; the baseline has none.
     pub(crate) admin: Option<SocketAddr>,
@@ -79,18 +80,18 @@ impl Running {
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
             .arg(site.data());
         command.arg("--config").arg(site.config());
-        Self::start(command, site).await
+        Self::start(command, site.log()).await
     }
 
     /// Starts the baseline: this program in another role.
     pub(crate) async fn baseline(site: &Site) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
         command.args(["baseline", "--data"]).arg(site.data());
-        Self::start(command, site).await
+        Self::start(command, site.log()).await
     }
 
-    async fn start(mut command: Command, site: &Site) -> Result<Self> {
-        let log = site.log();
+    /// Starts a process that says when it is ready; what it says beside that goes to `log`.
+    pub(crate) async fn start(mut command: Command, log: PathBuf) -> Result<Self> {
         let log_file = File::options()
             .create(true)
             .append(true)
@@ -186,14 +187,18 @@ async fn ready_line(lines: &mut BufReader<ChildStdout>) -> Result<(SocketAddr, O
     }
 }
 
-/// The addresses in `NAME is ready: http://ADDR (admin http://ADDR)`, the second one optional.
+/// The addresses in `NAME is ready: http://ADDR (admin http://ADDR)`, either of them optional.
 fn addresses(line: &str) -> Option<(SocketAddr, Option<SocketAddr>)> {
-    let mut found = line.split("http://").skip(1).map(|rest| {
-        let end = rest.find(|c: char| c == ')' || c.is_whitespace()).unwrap_or(rest.len());
-        rest[..end].parse::<SocketAddr>().ok()
-    });
-    let http = found.next()??;
-    Some((http, found.next().flatten()))
+    let admin = line.split_once("(admin ").and_then(|(_, rest)| address(rest));
+    let http = line.split_once(" is ready: ").and_then(|(_, rest)| address(rest));
+    Some((http.or(admin)?, admin))
+}
+
+/// The address that the text begins with.
+fn address(text: &str) -> Option<SocketAddr> {
+    let rest = text.strip_prefix("http://")?;
+    let end = rest.find(|c: char| c == ')' || c.is_whitespace()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
 
 fn log_tail(log: &Path) -> String {
@@ -218,6 +223,11 @@ mod tests {
         );
         let one = addresses("baseline is ready: http://127.0.0.1:4\n").unwrap();
         assert_eq!(one, ("127.0.0.1:4".parse().unwrap(), None));
+        let admin = "127.0.0.1:5".parse().unwrap();
+        assert_eq!(
+            addresses("relay is ready: (admin http://127.0.0.1:5)\n"),
+            Some((admin, Some(admin)))
+        );
         assert_eq!(addresses("x is ready: nowhere"), None);
     }
 }

@@ -2,14 +2,19 @@
 //!
 //! The append figures run our command path in this process, without HTTP, on the PostgreSQL of the environment, and the
 //! unmodified framework on the same server by turns: the same commands, the same payload, a pool of ten on both sides,
-//! successes only, a conflict tried again until it succeeds.
+//! successes only, a conflict tried again until it succeeds. The other figures start the platform's own processes.
 
 mod appends;
+mod backlog;
 mod framework;
+mod platform;
 mod senders;
+mod spine;
 mod stores;
+mod writes;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -23,6 +28,12 @@ pub(crate) struct ClusterArguments {
     /// The server: a user that may make databases.
     #[arg(long, env = "COCOTALK_TEST_POSTGRES", value_name = "URL")]
     pub(crate) postgres: String,
+    /// The brokers: `host:port`, several joined by commas. Some figures need them.
+    #[arg(long, env = "COCOTALK_TEST_KAFKA", value_name = "BROKERS")]
+    pub(crate) kafka: Option<String>,
+    /// The CQL store: `host:port`, several joined by commas. Some figures need it.
+    #[arg(long, env = "COCOTALK_TEST_CQL", value_name = "NODES")]
+    pub(crate) cql: Option<String>,
     /// Figures to measure, comma-separated; all of them if absent.
     #[arg(long = "only", value_delimiter = ',', value_name = "FIGURE")]
     only: Vec<ClusterFigure>,
@@ -32,6 +43,13 @@ pub(crate) struct ClusterArguments {
     /// Runs of each figure; the table shows their median.
     #[arg(long = "runs", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=50))]
     pub(crate) runs: u64,
+}
+
+impl ClusterArguments {
+    /// Length of one timed run.
+    pub(crate) const fn length(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
 }
 
 /// One figure.
@@ -49,6 +67,12 @@ pub(crate) enum ClusterFigure {
     HotRoom,
     /// What a long room costs a command.
     LongRoom,
+    /// What a large room costs the CQL store.
+    CqlWrites,
+    /// Everything at once over HTTP, and how long an answered message takes to be elsewhere.
+    Spine,
+    /// A projector that has to catch up.
+    Backlog,
 }
 
 /// Measures; the exit code says whether every bar was reached.
@@ -69,6 +93,9 @@ pub(crate) async fn run(arguments: &ClusterArguments, servers: &stores::Servers)
                 ClusterFigure::Ceiling => appends::ceiling(arguments, servers).await,
                 ClusterFigure::HotRoom => appends::hot_room(arguments, servers).await,
                 ClusterFigure::LongRoom => appends::long_room(arguments, servers).await,
+                ClusterFigure::CqlWrites => writes::measure(arguments, servers).await,
+                ClusterFigure::Spine => spine::measure(arguments, servers).await,
+                ClusterFigure::Backlog => backlog::measure(arguments, servers).await,
             }
         });
         match measured.await {

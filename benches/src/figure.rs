@@ -15,7 +15,7 @@ mod room_size;
 mod sends;
 mod socket_memory;
 mod start_time;
-mod write_amplification;
+pub(crate) mod write_amplification;
 
 /// One figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

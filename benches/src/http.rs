@@ -16,6 +16,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const POSITION: HeaderName = HeaderName::from_static("x-position");
+const MIN_POSITION: HeaderName = HeaderName::from_static("x-min-position");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// One request.
@@ -29,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) authorization: Option<HeaderValue>,
     /// The idempotency key of a command.
     pub(crate) key: Option<HeaderValue>,
+    /// The place that what a query reads must have reached.
+    pub(crate) min_position: Option<HeaderValue>,
     /// JSON, or nothing.
     pub(crate) body: Bytes,
 }
@@ -41,6 +45,7 @@ impl Call {
             uri,
             authorization,
             key: None,
+            min_position: None,
             body: Bytes::new(),
         }
     }
@@ -52,6 +57,7 @@ impl Call {
             uri,
             authorization,
             key: None,
+            min_position: None,
             body: body.into(),
         }
     }
@@ -62,6 +68,8 @@ impl Call {
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: StatusCode,
+    /// Where a command landed.
+    pub(crate) position: Option<HeaderValue>,
     /// The whole body.
     pub(crate) body: Bytes,
 }
@@ -112,13 +120,16 @@ impl HttpClient {
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = call.uri.clone();
         let headers = request.headers_mut();
-        headers.try_reserve(4).context("too many headers")?;
+        headers.try_reserve(5).context("too many headers")?;
         headers.insert(HOST, host.clone());
         if let Some(authorization) = &call.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         if let Some(key) = &call.key {
             headers.insert(IDEMPOTENCY_KEY, key.clone());
+        }
+        if let Some(position) = &call.min_position {
+            headers.insert(MIN_POSITION, position.clone());
         }
         if !call.body.is_empty() {
             headers.insert(CONTENT_TYPE, JSON);
@@ -150,8 +161,9 @@ impl Wire {
         let exchange = async {
             let response = sender.send_request(request).await?;
             let status = response.status();
+            let position = response.headers().get(POSITION).cloned();
             let body = response.into_body().collect().await?.to_bytes();
-            Ok::<_, hyper::Error>(Answer { status, body })
+            Ok::<_, hyper::Error>(Answer { status, position, body })
         };
         tokio::pin!(exchange);
         tokio::select! {

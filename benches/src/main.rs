@@ -30,6 +30,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use arguments::{Arguments, Child};
 use clap::Parser as _;
+use mimalloc::MiMalloc;
+
+/// That of the server: part of it runs in this process, and so does the framework that it is compared with.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();

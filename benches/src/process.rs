@@ -17,6 +17,14 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
+/// CPU seconds that the whole machine has used so far.
+#[cfg(feature = "cluster")]
+pub(crate) fn machine_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat").context("cannot read the machine's statistics")?;
+    let ticks = parse_machine_ticks(&stat).context("machine statistics of an unknown form")?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// Allows this process, and the children it will start, as many open files as the system lets it.
 pub(crate) fn raise_file_limit(wanted: u64) -> Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -53,6 +61,21 @@ fn parse_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// All ticks but those of idling and waiting for the disk.
+#[cfg(feature = "cluster")]
+fn parse_machine_ticks(stat: &str) -> Option<u64> {
+    let all = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = all
+        .split_ascii_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let [user, nice, system, _idle, _wait, interrupts, soft, ..] = ticks[..] else {
+        return None;
+    };
+    Some(user + nice + system + interrupts + soft)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +88,8 @@ mod tests {
         );
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 100 1 2";
         assert_eq!(parse_ticks(stat), Some(300));
+        #[cfg(feature = "cluster")]
+        assert_eq!(parse_machine_ticks("cpu  1 2 4 800 900 8 16 0 0 0\ncpu0 1\n"), Some(31));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub const POSTGRES_APPEND_EVENTS: &str = "cocotalk_postgres_append_events";
 pub const POSTGRES_RESENT_UNITS: &str = "cocotalk_postgres_resent_units_total";
 /// Seconds that one call of the read model in a CQL store took, until all of its rows were there.
 pub const CQL_WRITE_SECONDS: &str = "cocotalk_cql_write_seconds";
+/// Requests to the CQL store, as its driver counts them.
+pub const CQL_REQUESTS: &str = "cocotalk_cql_requests_total";
 
 /// Tells the recorder what the numbers mean.
 pub fn describe() {
@@ -35,6 +37,11 @@ pub fn describe() {
         CQL_WRITE_SECONDS,
         Unit::Seconds,
         "One call, until all of its rows were there"
+    );
+    metrics::describe_counter!(
+        CQL_REQUESTS,
+        Unit::Count,
+        "Requests to the CQL store, as its driver counts them"
     );
     metrics::describe_counter!(ROWS_WRITTEN, Unit::Count, "Rows written to the read model");
     metrics::describe_counter!(STATEMENTS, Unit::Count, "SQL statements executed");

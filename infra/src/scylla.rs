@@ -29,6 +29,8 @@ pub use rows::CqlRowStore;
 pub use schema::{Standing, migrate};
 pub use settings::{InvalidSetting, Settings};
 
+use crate::metrics::CQL_REQUESTS;
+
 /// The store as operators know it.
 const STORE: &str = "the CQL store";
 /// How far a bucket of messages reaches: as many seqs as two to this power.
@@ -97,6 +99,15 @@ impl Cql {
             reading,
             writing,
         })
+    }
+
+    /// Tells how many requests the driver has sent so far, whatever for.
+    fn count_requests(&self) {
+        let counted = self.session.get_metrics();
+        let requests = counted.get_requests_unpaged_num()
+            + counted.get_requests_manually_paged_num()
+            + counted.get_requests_automatically_paged_num();
+        metrics::counter!(CQL_REQUESTS).absolute(requests);
     }
 
     /// Prepares a statement for a use.

@@ -1,5 +1,4 @@
-//! `cargo xtask bench`: the load driver against a release build of the server, or with `--cluster` the append path against
-//! the real servers.
+//! `cargo xtask bench`: the load driver against a release build of the server, or with `--cluster` against the real servers.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -31,8 +30,10 @@ pub(crate) fn run(args: &[OsString]) -> anyhow::Result<ExitCode> {
     drive(driver()?.args(args))
 }
 
-/// The driver measures in its own process, on servers that are started for it and stopped after.
+/// On servers that are started for it and stopped after, the driver measures in its own process, and starts ours.
 fn run_cluster(args: &[&OsString]) -> anyhow::Result<ExitCode> {
+    let server = ["build", "--release", "--package", "cocotalk-server", "--bins"];
+    process::run(workspace::cargo().args(server).args(["--features", "cluster"]))?;
     process::run(workspace::cargo().args([
         "build",
         "--release",

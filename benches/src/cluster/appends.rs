@@ -17,10 +17,6 @@ const ONE_ROOM_SENDERS: usize = 64;
 const LONG_ROOM: u64 = 100_000;
 const SHORT_ROOM: u64 = 100;
 
-fn length(arguments: &ClusterArguments) -> Duration {
-    Duration::from_secs(arguments.seconds)
-}
-
 /// Runs of ours and of the framework by turns, each on a fresh database.
 async fn in_turn(
     arguments: &ClusterArguments,
@@ -39,7 +35,7 @@ async fn in_turn(
 async fn run_ours(arguments: &ClusterArguments, servers: &Servers, rooms: usize, senders: usize) -> Result<Sent> {
     let node = Node::open(&servers.database().await?).await?;
     let rooms = node.rooms(rooms).await?;
-    let sent = send_for(&node, &rooms, senders, length(arguments)).await?;
+    let sent = send_for(&node, &rooms, senders, arguments.length()).await?;
     let logged = node.messages(rooms.len()).await?;
     ensure!(
         logged >= sent.messages && logged <= sent.messages + senders as u64,
@@ -48,7 +44,7 @@ async fn run_ours(arguments: &ClusterArguments, servers: &Servers, rooms: usize,
     );
     eprintln!(
         "  ours: {:.0}/s, {} retried",
-        sent.rate(length(arguments)),
+        sent.rate(arguments.length()),
         sent.retried
     );
     Ok(sent)
@@ -57,14 +53,14 @@ async fn run_ours(arguments: &ClusterArguments, servers: &Servers, rooms: usize,
 async fn run_framework(arguments: &ClusterArguments, servers: &Servers, rooms: usize, senders: usize) -> Result<Sent> {
     let framework = Framework::open(&servers.empty_database().await?).await?;
     let rooms = framework.rooms(rooms).await?;
-    let sent = send_for(&framework, &rooms, senders, length(arguments)).await?;
+    let sent = send_for(&framework, &rooms, senders, arguments.length()).await?;
     ensure!(
         framework.messages().await? >= sent.messages as i64,
         "the framework lost a message"
     );
     eprintln!(
         "  framework: {:.0}/s, {} retried",
-        sent.rate(length(arguments)),
+        sent.rate(arguments.length()),
         sent.retried
     );
     Ok(sent)
@@ -77,7 +73,7 @@ fn rates(runs: &[Sent], length: Duration) -> Vec<f64> {
 /// 256 senders over 1,000 rooms.
 pub(crate) async fn many(arguments: &ClusterArguments, servers: &Servers) -> Result<Vec<Row>> {
     let (ours, theirs) = in_turn(arguments, servers, ROOMS, MANY_SENDERS).await?;
-    let length = length(arguments);
+    let length = arguments.length();
     let what = "durable appends/s, 256 senders, 1,000 rooms";
     let baseline = rates(&theirs, length);
     Ok(vec![Row::over_baseline(
@@ -92,7 +88,7 @@ pub(crate) async fn many(arguments: &ClusterArguments, servers: &Servers) -> Res
 /// 64 senders in one room.
 pub(crate) async fn one(arguments: &ClusterArguments, servers: &Servers) -> Result<Vec<Row>> {
     let (ours, theirs) = in_turn(arguments, servers, 1, ONE_ROOM_SENDERS).await?;
-    let length = length(arguments);
+    let length = arguments.length();
     let what = "durable appends/s, 64 senders, one room";
     let baseline = rates(&theirs, length);
     Ok(vec![Row::over_baseline(
@@ -128,7 +124,7 @@ pub(crate) async fn lone(arguments: &ClusterArguments, servers: &Servers) -> Res
 
 /// The same rows by `append_batch` alone: prepared batches on connections of their own, the best of a few shapes.
 pub(crate) async fn ceiling(arguments: &ClusterArguments, servers: &Servers) -> Result<Vec<Row>> {
-    let length = length(arguments);
+    let length = arguments.length();
     let (mut ours, mut raw) = (Vec::new(), Vec::new());
     for _ in 0..arguments.runs {
         ours.push(run_ours(arguments, servers, ROOMS, MANY_SENDERS).await?.rate(length));
@@ -150,7 +146,7 @@ pub(crate) async fn ceiling(arguments: &ClusterArguments, servers: &Servers) -> 
 
 /// Two nodes, 64 senders between them, one room.
 pub(crate) async fn hot_room(arguments: &ClusterArguments, servers: &Servers) -> Result<Vec<Row>> {
-    let length = length(arguments);
+    let length = arguments.length();
     let (mut rates, mut refused) = (Vec::new(), Vec::new());
     for _ in 0..arguments.runs {
         let database = servers.database().await?;
@@ -187,7 +183,7 @@ pub(crate) async fn long_room(arguments: &ClusterArguments, servers: &Servers) -
     for _ in 0..arguments.runs {
         let (mut long, mut short) = (Vec::new(), Vec::new());
         for _ in 0..20 {
-            let slot = length(arguments) / 40;
+            let slot = arguments.length() / 40;
             long.extend(send_for(&node, &rooms[..1], 1, slot).await?.took_us);
             short.extend(send_for(&node, &rooms[1..], 1, slot).await?.took_us);
         }

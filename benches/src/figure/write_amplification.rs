@@ -13,7 +13,8 @@ use crate::load::send_one;
 use crate::report::{RATIO, Row};
 use crate::world::{Room, World};
 
-const ROWS_WRITTEN: &str = "cocotalk_read_model_rows_written_total";
+/// Rows written to the read model, all tables.
+pub(crate) const ROWS_WRITTEN: &str = "cocotalk_read_model_rows_written_total";
 /// Messages counted in each room, one after another, so that no two share a batch.
 const MESSAGES: u64 = 200;
 const SMALL_ROOM: usize = 3;
@@ -33,6 +34,13 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let mut world = World::of(server.http)?;
     let small = world.rooms(1, SMALL_ROOM).await?;
     let large = large_room(&mut world, server.http, members).await?;
+    let path = format!("/v1/rooms/{}", large.id);
+    let shown = api::get(&mut HttpClient::new(server.http)?, &path, &large.members[0]).await?;
+    ensure!(
+        shown["member_count"] == members,
+        "the large room has {} members",
+        shown["member_count"]
+    );
     eprintln!("  the large room has its {members} members");
     let in_small = rows_per_message(server.http, server.admin()?, &small[0]).await?;
     let in_large = rows_per_message(server.http, server.admin()?, &large).await?;
@@ -57,7 +65,8 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     ])
 }
 
-async fn large_room(world: &mut World, address: SocketAddr, members: usize) -> Result<Room> {
+/// A room of so many new members.
+pub(crate) async fn large_room(world: &mut World, address: SocketAddr, members: usize) -> Result<Room> {
     let accounts = world.accounts(members).await?;
     let (first, rest) = accounts.split_at(members.min(AT_CREATION));
     let mut rooms = world.groups(vec![first.to_vec()]).await?;
@@ -68,12 +77,6 @@ async fn large_room(world: &mut World, address: SocketAddr, members: usize) -> R
         api::invite(&mut client, &room.members[0], &room.id, &ids).await?;
         room.members.extend_from_slice(invited);
     }
-    let shown = api::get(&mut client, &format!("/v1/rooms/{}", room.id), &room.members[0]).await?;
-    ensure!(
-        shown["member_count"] == members,
-        "the large room has {} members",
-        shown["member_count"]
-    );
     Ok(room)
 }
 
@@ -83,27 +86,24 @@ async fn rows_per_message(http: SocketAddr, admin: SocketAddr, room: &Room) -> R
     let target = room.target(0);
     // The first message may write what later ones need not.
     send_one(&mut client, &target, &mut keys, 0).await?;
-    let before = quiet(admin).await?;
+    let before = quiet(admin, ROWS_WRITTEN).await?;
     for number in 0..MESSAGES {
         send_one(&mut client, &target, &mut keys, number).await?;
     }
-    Ok((quiet(admin).await? - before) / MESSAGES as f64)
+    Ok((quiet(admin, ROWS_WRITTEN).await? - before) / MESSAGES as f64)
 }
 
-/// The counter, once nothing adds to it any more.
-async fn quiet(admin: SocketAddr) -> Result<f64> {
+/// A counter, once nothing adds to it any more.
+pub(crate) async fn quiet(admin: SocketAddr, counter: &str) -> Result<f64> {
     let deadline = Instant::now() + QUIET_DEADLINE;
-    let mut last = api::counter(admin, ROWS_WRITTEN).await?;
+    let mut last = api::counter(admin, counter).await?;
     loop {
         tokio::time::sleep(QUIET_POLL).await;
-        let now = api::counter(admin, ROWS_WRITTEN).await?;
+        let now = api::counter(admin, counter).await?;
         if now.to_bits() == last.to_bits() {
             return Ok(now);
         }
-        ensure!(
-            Instant::now() < deadline,
-            "{ROWS_WRITTEN} keeps rising without any command"
-        );
+        ensure!(Instant::now() < deadline, "{counter} keeps rising without any command");
         last = now;
     }
 }

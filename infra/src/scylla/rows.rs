@@ -437,6 +437,7 @@ impl RowStore for CqlRowStore {
         self.all(last).await?;
         count(writes);
         metrics::histogram!(CQL_WRITE_SECONDS).record(started.elapsed().as_secs_f64());
+        self.cql.count_requests();
         Ok(())
     }
 
