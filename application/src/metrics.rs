@@ -12,6 +12,9 @@ pub const QUEUE_DEPTH: &str = "cocotalk_command_queue_depth";
 pub const SECOND_TRIES: &str = "cocotalk_command_second_tries_total";
 /// Aggregates loaded from the log because no lane had them.
 pub const LOADS: &str = "cocotalk_aggregate_loads_total";
+/// Aggregates that wait because a projection could not take one of their events, by `projection`; told by whoever projects.
+/// Alert on it.
+pub const PARKED_AGGREGATES: &str = "cocotalk_projection_parked_aggregates";
 
 /// Tells the recorder what the numbers mean.
 pub fn describe() {
@@ -29,4 +32,9 @@ pub fn describe() {
     metrics::describe_gauge!(QUEUE_DEPTH, metrics::Unit::Count, "Commands that wait for their lane");
     metrics::describe_counter!(SECOND_TRIES, metrics::Unit::Count, "Units decided again under lock");
     metrics::describe_counter!(LOADS, metrics::Unit::Count, "Aggregates loaded from the log");
+    metrics::describe_gauge!(
+        PARKED_AGGREGATES,
+        metrics::Unit::Count,
+        "Aggregates that wait behind an event that a projection could not take"
+    );
 }

@@ -16,8 +16,6 @@ pub const QUEUE_DEPTH: &str = "cocotalk_embedded_queue_depth";
 pub const CHECKPOINT_PAUSE_SECONDS: &str = "cocotalk_embedded_checkpoint_pause_seconds";
 /// Events of the log that a projection has not applied yet, by `projection`.
 pub const PROJECTION_LAG: &str = "cocotalk_projection_lag_events";
-/// Aggregates that wait because a projection could not take one of their events, by `projection`. Alert on it.
-pub const PARKED: &str = "cocotalk_projection_parked_aggregates";
 /// Connections to PostgreSQL that were opened, by `purpose`: `append`, `lock`, `read`.
 pub const POSTGRES_CONNECTIONS_OPENED: &str = "cocotalk_postgres_connections_opened_total";
 /// Seconds that one append to PostgreSQL took, from sending until it was durable.
@@ -57,11 +55,6 @@ pub fn describe() {
         PROJECTION_LAG,
         Unit::Count,
         "Events that a projection has not applied yet"
-    );
-    metrics::describe_gauge!(
-        PARKED,
-        Unit::Count,
-        "Aggregates that wait behind an event a projection could not take"
     );
     metrics::describe_counter!(POSTGRES_CONNECTIONS_OPENED, Unit::Count, "Connections that were opened");
     metrics::describe_histogram!(

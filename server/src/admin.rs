@@ -12,6 +12,8 @@ use cocotalk_infra::telemetry::Metrics;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::metrics::READY;
+use crate::role::Role;
 use crate::workers::Pause;
 
 /// Whether the process can do its work, and what it waits for.
@@ -51,6 +53,7 @@ pub type Probe = Arc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness
 #[derive(Clone)]
 struct AdminState {
     metrics: Metrics,
+    role: Role,
     pause: Option<Pause>,
     public: EdgeLayer,
     readiness: watch::Receiver<Probe>,
@@ -58,7 +61,13 @@ struct AdminState {
 
 /// `/livez`, `/readyz`, `/metrics`, and where there are projectors `/projectors/pause` and `/projectors/resume`. `public` is
 /// the layer of the public port, which counts what is in flight.
-pub fn router(metrics: Metrics, public: EdgeLayer, readiness: watch::Receiver<Probe>, pause: Option<Pause>) -> Router {
+pub fn router(
+    metrics: Metrics,
+    role: Role,
+    public: EdgeLayer,
+    readiness: watch::Receiver<Probe>,
+    pause: Option<Pause>,
+) -> Router {
     let mut routes = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
@@ -70,6 +79,7 @@ pub fn router(metrics: Metrics, public: EdgeLayer, readiness: watch::Receiver<Pr
     }
     routes.with_state(AdminState {
         metrics,
+        role,
         pause,
         public,
         readiness,
@@ -83,9 +93,15 @@ fn set_paused(State(state): State<AdminState>, paused: bool) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+impl AdminState {
+    async fn readiness(&self) -> Readiness {
+        let probe = Arc::clone(&self.readiness.borrow());
+        probe().await
+    }
+}
+
 async fn readyz(State(state): State<AdminState>) -> Response {
-    let probe = Arc::clone(&state.readiness.borrow());
-    let readiness = probe().await;
+    let readiness = state.readiness().await;
     let status = if readiness.ready {
         StatusCode::OK
     } else {
@@ -96,6 +112,8 @@ async fn readyz(State(state): State<AdminState>) -> Response {
 
 async fn render(State(state): State<AdminState>) -> Response {
     state.public.record();
+    let is_ready = state.readiness().await.ready;
+    metrics::gauge!(READY, "role" => state.role.name()).set(f64::from(u8::from(is_ready)));
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         state.metrics.render(),

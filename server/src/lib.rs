@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod lifecycle;
+pub mod metrics;
 pub mod operate;
 pub mod platform;
 pub mod readiness;

@@ -167,8 +167,6 @@ impl Platform {
         log: LogPorts,
         lifecycle: &Lifecycle,
     ) -> anyhow::Result<Self> {
-        cocotalk_application::metrics::describe();
-        cocotalk_edge::metrics::describe();
         let shared = Shared::start(config, ports, log, lifecycle).await?;
         let commands = role.takes_commands().then(|| shared.commands(listener));
         let queries = match &ports.views {

@@ -24,6 +24,7 @@ use crate::cli::{Cli, Command, Common, ConfigCommand, Listening, PartCli, PartCo
 use crate::config::{Config, ConfigError};
 use crate::demo::DemoPerson;
 use crate::lifecycle::{Lifecycle, Signals};
+use crate::metrics;
 use crate::operate;
 use crate::platform::Platform;
 use crate::readiness;
@@ -131,9 +132,9 @@ pub(crate) fn runtime(threads: usize) -> anyhow::Result<Runtime> {
 async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("signals cannot be heard")?;
     let lifecycle = Lifecycle::default();
-    let metrics = telemetry::install(&config.log).context("telemetry did not start")?;
-    cocotalk_infra::metrics::describe();
-    lifecycle.tasks.spawn(metrics.clone().keep_up(lifecycle.soft.clone()));
+    let recorder = telemetry::install(&config.log).context("telemetry did not start")?;
+    metrics::describe_all();
+    lifecycle.tasks.spawn(recorder.clone().keep_up(lifecycle.soft.clone()));
 
     let listener = if role.serves_clients() {
         Some(bind(config.listen).await?)
@@ -151,7 +152,7 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let (app, app_seen) = watch::channel(not_yet(&layer, Code::Starting));
     let pause = Pause::default();
     let switch = role.projects(&config.backend).then(|| pause.clone());
-    let admin = admin::router(metrics, layer.clone(), readiness_seen, switch);
+    let admin = admin::router(recorder, role, layer.clone(), readiness_seen, switch);
     let admin = watch::channel(admin).1;
     lifecycle
         .tasks

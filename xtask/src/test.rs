@@ -3,6 +3,7 @@
 //! A failed step does not stop the ones after it: one run tells everything that is wrong. A step that cannot run has failed;
 //! nothing is skipped in silence.
 
+mod promtool;
 mod report;
 mod runner;
 pub(crate) mod step;

@@ -2,9 +2,11 @@
 //!
 //! Each check is a pure function over the files it is about; each finding says where and what to do.
 
+mod alerts;
 mod golden;
 mod links;
 mod lint_config;
+mod metrics;
 mod problems;
 mod source;
 
@@ -50,7 +52,9 @@ fn findings() -> anyhow::Result<Vec<Finding>> {
         findings.extend(links::check(file, &tree));
     }
     findings.extend(problems::check(&tree));
+    findings.extend(alerts::check(&tree));
     findings.extend(golden::check(&tree));
+    findings.extend(metrics::check(&tree));
     findings.extend(lint_config::check(&tree));
     findings.sort();
     Ok(findings)
@@ -103,7 +107,7 @@ struct Tree {
 
 impl Tree {
     /// Only these are read: the rest may be large, or no text at all.
-    const READ: [&str; 3] = ["rs", "md", "toml"];
+    const READ: [&str; 5] = ["rs", "md", "toml", "yaml", "json"];
 
     fn read() -> anyhow::Result<Self> {
         let mut files = Vec::new();

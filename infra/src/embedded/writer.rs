@@ -19,8 +19,9 @@ use super::progress::Progress;
 use super::script::WriteConnection;
 use super::staging::SliceHead;
 use crate::encoding::EncodedUnit;
-use crate::metrics::{PARKED, PROJECTION_LAG, QUEUE_DEPTH};
+use crate::metrics::{PROJECTION_LAG, QUEUE_DEPTH};
 use cocotalk_application::following::Followed;
+use cocotalk_application::metrics::PARKED_AGGREGATES;
 
 /// Streams whose versions are remembered, so that most races are found without asking the file.
 const REMEMBERED_STREAMS: usize = 100_000;
@@ -252,7 +253,8 @@ impl Writer {
                 .map(|(head, at)| head.pos.saturating_sub(at))
                 .sum();
             metrics::gauge!(PROJECTION_LAG, "projection" => followed.projection.name()).set(lag as f64);
-            metrics::gauge!(PARKED, "projection" => followed.projection.name()).set(followed.parked.len() as f64);
+            metrics::gauge!(PARKED_AGGREGATES, "projection" => followed.projection.name())
+                .set(followed.parked.len() as f64);
         }
     }
 }

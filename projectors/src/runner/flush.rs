@@ -160,6 +160,7 @@ impl Following {
                 waiting.entry(aggregate).or_insert(event.slice_pos);
             }
         }
+        self.tracks[index].tell_waiting();
         writes
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cocotalk_application::error::StoreError;
 use cocotalk_application::following::{Aggregate, Followed};
+use cocotalk_application::metrics::PARKED_AGGREGATES;
 use cocotalk_application::port::assignment::{Acknowledge, Assignment, Delivery};
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::port::parking::Parking;
@@ -29,6 +30,8 @@ pub(super) struct Track {
     pub(super) followed: Followed,
     /// What waits, with the position of the first event of it that does.
     pub(super) waiting: HashMap<Aggregate, u64>,
+    /// How many of them operators have been told of.
+    told: Told,
     pub(super) checkpoint: Checkpoint,
     /// Positions that were reached, with the beginning of the time in which they were, until they count as settled.
     reached: VecDeque<(Instant, u64)>,
@@ -38,6 +41,11 @@ impl Track {
     /// How far this projection has come in the slice.
     pub(super) const fn position(&self) -> u64 {
         self.checkpoint.position
+    }
+
+    /// Tells operators how many aggregates wait.
+    pub(super) fn tell_waiting(&mut self) {
+        self.told.tell(self.tables.projection, self.waiting.len());
     }
 
     /// Notes that a position was reached.
@@ -66,6 +74,26 @@ impl Track {
     /// When there is something to settle next.
     fn settles_at(&self, settle: Duration) -> Option<Instant> {
         self.reached.front().map(|(at, _)| *at + settle + NOTE)
+    }
+}
+
+/// This slice's part of the aggregates that wait in the process. Whoever takes the slice over tells of them next.
+#[derive(Default)]
+struct Told(Option<(&'static str, usize)>);
+
+impl Told {
+    fn tell(&mut self, projection: &'static str, waiting: usize) {
+        let before = self.0.map_or(0, |(_, before)| before);
+        metrics::gauge!(PARKED_AGGREGATES, "projection" => projection).increment(waiting as f64 - before as f64);
+        self.0 = Some((projection, waiting));
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some((projection, _)) = self.0 {
+            self.tell(projection, 0);
+        }
     }
 }
 
@@ -299,7 +327,7 @@ async fn track(shared: &Shared, slice: Slice, projection: &Arc<dyn Projection>) 
         backoff.wait().await;
     };
     shared.status.works();
-    Track {
+    let mut track = Track {
         tables,
         followed: Followed {
             projection: Arc::clone(projection),
@@ -307,12 +335,15 @@ async fn track(shared: &Shared, slice: Slice, projection: &Arc<dyn Projection>) 
             parked: HashSet::new(),
         },
         waiting,
+        told: Told::default(),
         checkpoint: Checkpoint {
             position: checkpoint.settled,
             settled: checkpoint.settled,
         },
         reached: VecDeque::new(),
-    }
+    };
+    track.tell_waiting();
+    track
 }
 
 /// The aggregates of a slice of which something waits, with the position of the first that does.

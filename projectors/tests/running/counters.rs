@@ -6,13 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-/// Counters of this thread, all labels together.
+/// Counters and gauges of this thread, all labels together.
 #[derive(Clone, Default)]
 pub(crate) struct Counters(Arc<Mutex<HashMap<String, Arc<AtomicU64>>>>);
 
 impl Counters {
     pub(crate) fn of(&self, name: &str) -> u64 {
         self.cell(name).load(Ordering::Relaxed)
+    }
+
+    /// A gauge, as it stands.
+    pub(crate) fn gauge(&self, name: &str) -> f64 {
+        f64::from_bits(self.of(name))
     }
 
     fn cell(&self, name: &str) -> Arc<AtomicU64> {
@@ -30,8 +35,8 @@ impl Recorder for Counters {
         Counter::from_arc(self.cell(key.name()))
     }
 
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.cell(key.name()))
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {

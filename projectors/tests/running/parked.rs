@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cocotalk_application::following::Aggregate;
+use cocotalk_application::metrics::PARKED_AGGREGATES;
 use cocotalk_application::port::event_log::LogReader;
 use cocotalk_application::port::parking::Parking;
 use cocotalk_application::port::row_store::RowStore;
@@ -33,7 +34,9 @@ type Tried = Vec<(u64, bool)>;
 
 #[test]
 fn what_waits_is_applied_in_order_until_one_fails_again() {
-    run(&Counters::default(), async {
+    let counters = Counters::default();
+    let told = counters.clone();
+    run(&counters, async move {
         let (world, fold) = (World::new(1), Fold::new("a"));
         let room = streams(slice(), 1)[0];
         for sequence in [2, 20] {
@@ -43,6 +46,10 @@ fn what_waits_is_applied_in_order_until_one_fails_again() {
         let projectors = Projectors::start(&world, &[Arc::clone(&fold)]);
         let bus = projectors.assign(slice()).await;
         projectors.reach(slice(), 30).await;
+        assert!(
+            (told.gauge(PARKED_AGGREGATES) - 1.0).abs() < f64::EPSILON,
+            "one room waits"
+        );
         let projection = Arc::clone(&fold) as Arc<dyn Projection>;
         let retry = async || -> Tried {
             let retried = operator(&world).retry(&projection, Aggregate::from(room)).await;
@@ -63,6 +70,7 @@ fn what_waits_is_applied_in_order_until_one_fails_again() {
         deliver(&bus, &world.append(room)).await;
         projectors.reach(slice(), 31).await;
         assert_eq!(world.parked(), [], "the projector finds that nothing waits any more");
+        assert!(told.gauge(PARKED_AGGREGATES).abs() < f64::EPSILON);
         let cells = locked(&world.read_model).cells(fold.tables());
         assert_eq!(cells, fold.straight(&world.events()));
         projectors.leave().await;

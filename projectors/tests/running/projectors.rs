@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cocotalk_application::error::StoreError;
+use cocotalk_application::metrics::PARKED_AGGREGATES;
 use cocotalk_application::port::assignment::{Acknowledge, Assignment, Assignments, Delivery, ProjectorPorts};
 use cocotalk_application::port::event_log::{EventLog, RecordedEvent};
 use cocotalk_application::port::parking::Parking;
@@ -314,7 +315,9 @@ fn a_quiet_slice_settles() {
 
 #[test]
 fn an_event_that_cannot_be_taken_parks_its_room_in_its_projection_and_nothing_else() {
-    run(&Counters::default(), async {
+    let counters = Counters::default();
+    let told = counters.clone();
+    run(&counters, async move {
         let world = World::new(1);
         let folds = [Fold::new("strict"), Fold::new("lenient")];
         let streams = streams(slice(), 2);
@@ -343,7 +346,15 @@ fn an_event_that_cannot_be_taken_parks_its_room_in_its_projection_and_nothing_el
         let cells = locked(&world.read_model).cells(folds[0].tables());
         assert_eq!(cells, folds[0].straight(&taken));
         assert_straight(&world, &folds[1]);
+        assert!(
+            (told.gauge(PARKED_AGGREGATES) - 1.0).abs() < f64::EPSILON,
+            "one room waits"
+        );
         projectors.leave().await;
+        assert!(
+            told.gauge(PARKED_AGGREGATES).abs() < f64::EPSILON,
+            "whoever left tells of nothing any more"
+        );
         world.assert_kept();
     });
 }

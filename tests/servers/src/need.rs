@@ -23,11 +23,13 @@ pub enum Need {
     Maven,
     /// Builds the client of Kafka, together with a C compiler.
     Make,
+    /// Reads and tries the rules and queries of operators.
+    Promtool,
 }
 
 impl Need {
-    /// Everything that the servers and the clients of them need.
-    pub const ALL: [Self; 4] = [Self::Postgres, Self::Java17, Self::Maven, Self::Make];
+    /// Everything that tests need.
+    pub const ALL: [Self; 5] = [Self::Postgres, Self::Java17, Self::Maven, Self::Make, Self::Promtool];
 
     /// What Debian calls it.
     const fn package(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Need {
             Self::Java17 => "openjdk-17-jre-headless",
             Self::Maven => "maven",
             Self::Make => "make",
+            Self::Promtool => "prometheus",
         }
     }
 
@@ -45,6 +48,7 @@ impl Need {
             Self::Java17 => "Java 17",
             Self::Maven => "Maven 3",
             Self::Make => "make",
+            Self::Promtool => "promtool of Prometheus 2",
         }
     }
 
@@ -54,6 +58,7 @@ impl Need {
             Self::Java17 => java_home().is_some(),
             Self::Maven => runs("mvn", &["--version"]),
             Self::Make => runs("make", &["--version"]),
+            Self::Promtool => runs("promtool", &["--version"]),
         }
     }
 }

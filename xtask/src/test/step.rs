@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 
-use super::{Outcome, runner};
+use super::{Outcome, promtool, runner};
 use crate::servers::Servers;
 use crate::workspace::{self, cargo};
 use crate::{process, tidy, tools};
@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Fmt,
     /// What no compiler checks.
     Tidy,
+    /// Alert rules, their tests, and the queries of dashboards.
+    Alerts,
     /// Bans, licenses and sources of dependencies.
     Deny,
     /// Lints of everything.
@@ -50,9 +52,10 @@ const CLUSTER_ONLY: [&str; 4] = ["postgres-es", "rdkafka", "scylla", "sqlx-postg
 
 impl Step {
     /// Every step, in the order they run.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Fmt,
         Self::Tidy,
+        Self::Alerts,
         Self::Deny,
         Self::Clippy,
         Self::ClippyEach,
@@ -72,6 +75,7 @@ impl Step {
             Self::Cluster => &["cluster"],
             Self::Fmt
             | Self::Tidy
+            | Self::Alerts
             | Self::Deny
             | Self::Clippy
             | Self::ClippyEach
@@ -86,6 +90,7 @@ impl Step {
         match self {
             Self::Fmt => "fmt",
             Self::Tidy => "tidy",
+            Self::Alerts => "alerts",
             Self::Deny => "deny",
             Self::Clippy => "clippy",
             Self::ClippyEach => "clippy-each",
@@ -103,6 +108,7 @@ impl Step {
         match self {
             Self::Fmt => process::shown(&fmt()),
             Self::Tidy => "cargo xtask tidy".to_owned(),
+            Self::Alerts => promtool::ABOUT.to_owned(),
             Self::Deny => "cargo deny check bans licenses sources".to_owned(),
             Self::Clippy => process::shown(&clippy()),
             Self::ClippyEach => format!("{}, and with each feature alone", process::shown(&clippy_with(""))),
@@ -121,6 +127,7 @@ impl Step {
         match self {
             Self::Fmt => Outcome::of_check(run_with_component("fmt", "rustfmt", fmt())),
             Self::Tidy => Outcome::of_check(tidy::check()),
+            Self::Alerts => Outcome::of_check(promtool::check()),
             Self::Deny => Outcome::of_check(run_deny()),
             Self::Clippy => Outcome::of_check(run_with_component("clippy", "clippy", clippy())),
             Self::ClippyEach => Outcome::of_check(run_clippy_each()),

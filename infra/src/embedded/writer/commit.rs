@@ -24,8 +24,9 @@ use super::super::texts;
 use super::{Append, Group, KeepSnapshot, Writer, refuse};
 use crate::clock::now_us;
 use crate::encoding::EncodedUnit;
-use crate::metrics::{COMMIT_EVENTS, COMMIT_SECONDS, PARKED, ROWS_WRITTEN};
+use crate::metrics::{COMMIT_EVENTS, COMMIT_SECONDS, ROWS_WRITTEN};
 use cocotalk_application::following::{Aggregate, Projected};
+use cocotalk_application::metrics::PARKED_AGGREGATES;
 
 /// What a transaction did, to be remembered once it is durable.
 struct Done {
@@ -359,7 +360,7 @@ impl Writer {
         let before = followed.parked.len();
         followed.parked.extend(newly);
         let name = followed.projection.name();
-        metrics::gauge!(PARKED, "projection" => name).set(followed.parked.len() as f64);
+        metrics::gauge!(PARKED_AGGREGATES, "projection" => name).set(followed.parked.len() as f64);
         if followed.parked.len() > before {
             tracing::warn!(
                 projection = name,
