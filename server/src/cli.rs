@@ -94,6 +94,11 @@ pub enum PartCommand {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
 }
 
 /// What can be done with the configuration.

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::response::IntoResponse as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use clap_complete::Shell;
 use cocotalk_application::error::chain;
 use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_edge::problem::{Code, Problem};
@@ -49,10 +50,7 @@ pub fn main() -> ExitCode {
         Some(Command::Migrate) => operate::migrate(common),
         Some(Command::Doctor) => operate::doctor(common),
         Some(Command::Projections(ProjectionsCommand::Parked(command))) => operate::parked(common, command),
-        Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Cli::command(), "cocotalk", &mut std::io::stdout());
-            ExitCode::SUCCESS
-        }
+        Some(Command::Completions { shell }) => completions(*shell, Cli::command()),
     }
 }
 
@@ -63,7 +61,16 @@ pub fn main_of_part(role: Role) -> ExitCode {
     match cli.command {
         None => serve_command(role, &cli.common, cli.listening, false),
         Some(PartCommand::Config(command)) => config_command(role, &cli.common, command),
+        Some(PartCommand::Completions { shell }) => completions(shell, PartCli::command().name(role.name())),
     }
+}
+
+/// Prints the script that completes this command line.
+fn completions(shell: Shell, mut line: clap::Command) -> ExitCode {
+    let (name, mut script) = (line.get_name().to_owned(), Vec::new());
+    clap_complete::generate(shell, &mut line, name, &mut script);
+    say(String::from_utf8_lossy(&script).trim_end());
+    ExitCode::SUCCESS
 }
 
 /// Says something on standard output; whoever closed it does not want to know.

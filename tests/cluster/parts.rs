@@ -37,6 +37,18 @@ fn help_is_0_and_wrong_usage_2() {
 }
 
 #[test]
+fn every_part_completes_under_its_own_name() {
+    for role in Role::ALL {
+        let script = run(role.program(), &["completions", "bash"], None);
+        assert_eq!(script.code(), 0, "{}", script.stderr);
+        for word in [role.name(), "--admin-listen", "config"] {
+            assert!(script.stdout.contains(word), "{word} is not in: {}", script.stdout);
+        }
+        assert!(!script.stdout.contains("cocotalk"), "{}", role.name());
+    }
+}
+
+#[test]
 fn a_part_needs_a_backend_that_several_processes_can_share() {
     for role in Role::ALL {
         let refused = run(role.program(), &["config", "check"], None);

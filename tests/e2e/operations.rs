@@ -100,6 +100,43 @@ fn help_is_0_and_wrong_usage_2() {
     }
 }
 
+#[test]
+fn every_shell_can_complete_the_command_line() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = folder.run(&["completions", shell]);
+        assert_eq!(script.code(), 0, "{shell}: {}", script.stderr);
+        for word in [
+            "cocotalk",
+            "admin-listen",
+            "doctor",
+            "projections",
+            "parked",
+            "completions",
+        ] {
+            assert!(script.stdout.contains(word), "{shell} knows nothing of {word}");
+        }
+    }
+    assert_eq!(folder.run(&["completions", "abacus"]).code(), 2);
+}
+
+/// Bash is everywhere; that it takes the script and completes by it stands for the others.
+#[test]
+fn bash_completes_by_its_script() {
+    let script = Folder::new().run(&["completions", "bash"]).stdout;
+    let ask =
+        "eval \"$0\"; COMP_WORDS=(cocotalk do); COMP_CWORD=1; _cocotalk cocotalk do cocotalk; echo \"${COMPREPLY[@]}\"";
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["--norc", "-c", ask, &script]);
+    let completed = crate::harness::process::Process::finish(bash);
+    assert_eq!(
+        (completed.code(), completed.stdout.trim()),
+        (0, "doctor"),
+        "{}",
+        completed.stderr
+    );
+}
+
 #[tokio::test]
 async fn the_demo_has_rooms_in_korean_and_english_and_people_who_can_be_signed_in() {
     let folder = Folder::new();
