@@ -259,18 +259,22 @@ impl CommandBus for LaneBus {
             use_case,
             command.id = %command.key.command_id,
             trace.id = command.metadata.trace_id().map(tracing::field::display),
+            trace.parent = command.metadata.trace_parent().map(tracing::field::display),
+            trace.place = command.metadata.command_place().map(tracing::field::display),
+            outcome = tracing::field::Empty,
         );
         let result = async {
             // A lane that is gone answers nobody: the process is ending.
             self.enqueue(command)?.await.unwrap_or(Err(CommandError::Busy))
         }
-        .instrument(span)
+        .instrument(span.clone())
         .await;
         let outcome = match &result {
             Ok(accepted) if accepted.replayed => "replayed",
             Ok(_) => "accepted",
             Err(error) => error.outcome(),
         };
+        span.record("outcome", outcome);
         metrics::histogram!(COMMAND_SECONDS, "use_case" => use_case, "outcome" => outcome)
             .record(started.elapsed().as_secs_f64());
         result

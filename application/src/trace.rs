@@ -15,6 +15,11 @@ use serde::Serialize;
 pub struct TraceId(u128);
 
 impl TraceId {
+    /// All of its bits.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
     /// The trace of a command whose request brought none along. None for the nil UUID, which is no id.
     pub fn of_command(command: CommandId) -> Option<Self> {
         Self::new(command.0.as_u128())
@@ -49,10 +54,39 @@ const DASHES: [usize; 3] = [2, 35, 52];
 /// Bytes of version 00, and the least of any later one.
 const LENGTH: usize = 55;
 
+/// The flag that says that the trace is kept.
+const SAMPLED: u8 = 1;
+
 impl TraceParent {
     /// The trace.
     pub const fn trace_id(&self) -> TraceId {
         self.trace_id
+    }
+
+    /// The place of a command itself, from which everything goes on that it causes, in whichever process: `caller` is the
+    /// step that its request brought along. The last half of the command's id is that of the step, so nobody has to tell it,
+    /// and a command that is sent again is the same step again. None for an id that ends in zeros, which is none.
+    pub fn of_command(command: CommandId, caller: Option<Self>) -> Option<Self> {
+        let span_id = command.0.as_u128() as u64;
+        let own = || {
+            Some(Self {
+                trace_id: TraceId::of_command(command)?,
+                span_id,
+                flags: SAMPLED,
+            })
+        };
+        let place = caller.map(|caller| Self { span_id, ..caller }).or_else(own);
+        place.filter(|place| place.span_id != 0)
+    }
+
+    /// The step in it.
+    pub const fn span_id(&self) -> u64 {
+        self.span_id
+    }
+
+    /// Whether the one who began the trace keeps it: steps of a trace that nobody keeps need not be told to anybody.
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
     }
 
     /// The place of a step that this one causes. Its id is `random`, which the caller draws; 0 is no id and becomes 1.
@@ -183,6 +217,21 @@ mod tests {
             assert_eq!(trace.as_deref(), Some(expected), "{traceparent:?}");
         }
         assert_eq!(Metadata::default().trace_id(), None);
+    }
+
+    #[test]
+    fn a_command_is_a_step_of_the_trace_that_it_belongs_to() {
+        let command: CommandId = "0198c0de-7a1c-7000-8000-00000000000a".parse().unwrap();
+        let place = |caller| TraceParent::of_command(command, caller).map(|place| place.to_string());
+        let own = "00-0198c0de7a1c7000800000000000000a-800000000000000a-01";
+        assert_eq!(place(None).as_deref(), Some(own));
+        let of_caller = format!("{}-800000000000000a-01", &GIVEN[..35]);
+        assert_eq!(place(GIVEN.parse().ok()), Some(of_caller));
+        let dropped: TraceParent = format!("{}00", &GIVEN[..53]).parse().unwrap();
+        assert!(!dropped.is_sampled());
+        assert!(!TraceParent::of_command(command, Some(dropped)).unwrap().is_sampled());
+        let zeros: CommandId = "0198c0de-7a1c-7000-0000-000000000000".parse().unwrap();
+        assert_eq!(TraceParent::of_command(zeros, None), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const QUEUE_DEPTH: &str = "cocotalk_embedded_queue_depth";
 pub const CHECKPOINT_PAUSE_SECONDS: &str = "cocotalk_embedded_checkpoint_pause_seconds";
 /// Events of the log that a projection has not applied yet, by `projection`.
 pub const PROJECTION_LAG: &str = "cocotalk_projection_lag_events";
-/// Connections to PostgreSQL that were opened, by `purpose`: `append`, `lock`, `read`.
+/// Connections to PostgreSQL that were opened, by `purpose`: `append`, `lead`, `lock`, `read`.
 pub const POSTGRES_CONNECTIONS_OPENED: &str = "cocotalk_postgres_connections_opened_total";
 /// Seconds that one append to PostgreSQL took, from sending until it was durable.
 pub const POSTGRES_APPEND_SECONDS: &str = "cocotalk_postgres_append_seconds";

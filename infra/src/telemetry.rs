@@ -1,11 +1,20 @@
-//! Logs and metrics: set up once, at the start of the process.
+//! Logs, metrics and spans: set up once, at the start of the process, and sent off at its end.
+
+#[cfg(feature = "otlp")]
+mod spans;
 
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::FilterExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, filter};
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +46,62 @@ impl Default for LogSettings {
     }
 }
 
+/// The section `[otlp]` of the configuration: spans of commands, sent to a collector of OpenTelemetry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OtlpSettings {
+    /// Where the collector takes spans over HTTP, such as `http://127.0.0.1:4318/v1/traces` (empty: none are sent). Without
+    /// TLS: the collector runs beside the process.
+    pub endpoint: String,
+    /// Of the commands whose request brought no trace along, one in so many is told (1: every one). Of the others those are
+    /// told that their sender keeps.
+    pub one_in: u32,
+    /// Spans that may wait to be sent (8,192: a few seconds of a busy process); what comes on top is dropped.
+    pub queue_spans: usize,
+    /// How long spans are gathered before they are sent, milliseconds (1,000).
+    pub gather_ms: u64,
+    /// How long the collector may take to answer, milliseconds (5,000).
+    pub timeout_ms: u64,
+}
+
+impl Default for OtlpSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: String::new(),
+            one_in: 1,
+            queue_spans: 8_192,
+            gather_ms: 1_000,
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+impl OtlpSettings {
+    /// What makes no sense.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.is_on() && !cfg!(feature = "otlp") {
+            problems.push("otlp.endpoint: this build sends no spans, build it with the feature otlp".to_owned());
+        }
+        if self.is_on() && !self.endpoint.starts_with("http://") {
+            problems.push("otlp.endpoint must begin with http://".to_owned());
+        }
+        let numbers = [
+            ("one_in", u64::from(self.one_in), u64::from(u32::MAX)),
+            ("queue_spans", self.queue_spans as u64, 1 << 20),
+            ("gather_ms", self.gather_ms, 600_000),
+            ("timeout_ms", self.timeout_ms, 600_000),
+        ];
+        let wrong = numbers.iter().filter(|(_, value, most)| !(1..=*most).contains(value));
+        problems.extend(wrong.map(|(name, _, most)| format!("otlp.{name} must be 1 to {most}")));
+        problems
+    }
+
+    fn is_on(&self) -> bool {
+        !self.endpoint.is_empty()
+    }
+}
+
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -45,10 +110,13 @@ pub enum TelemetryError {
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// Something in this process logs already.
     #[error("the log is set up already")]
-    Log(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Log(#[from] tracing_subscriber::util::TryInitError),
     /// Something in this process measures already.
     #[error("the metrics are set up already")]
     Metrics(#[from] BuildError),
+    /// Spans cannot be sent there.
+    #[error("otlp.endpoint cannot be used")]
+    Spans(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Upper bounds of the buckets of times, seconds: from a lone commit to a request that is given up.
@@ -82,24 +150,63 @@ impl Metrics {
     }
 }
 
-/// Sets up the log on standard error, and the recorder of metrics.
+/// What was set up.
+pub struct Telemetry {
+    /// What the process measures.
+    pub metrics: Metrics,
+    #[cfg(feature = "otlp")]
+    spans: Option<spans::Sink>,
+}
+
+impl Telemetry {
+    /// Sends off what waits, for as long as the collector may take. Blocks.
+    pub fn finish(&self) {
+        #[cfg(feature = "otlp")]
+        if let Some(spans) = &self.spans {
+            spans.finish();
+        }
+    }
+}
+
+/// Sets up the log on standard error, the recorder of metrics, and the sending of spans if they are asked for. `service` is
+/// what the process is called there.
 ///
 /// # Errors
-/// The filter is not understood, or it is done already.
-pub fn install(settings: &LogSettings) -> Result<Metrics, TelemetryError> {
-    let filter = EnvFilter::try_new(&settings.filter)?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match settings.format {
-        LogFormat::Text => log.with_ansi(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    }
-    .map_err(TelemetryError::Log)?;
+/// The filter is not understood, spans cannot be sent where they should, or it is done already.
+pub fn install(log: &LogSettings, otlp: &OtlpSettings, service: &'static str) -> Result<Telemetry, TelemetryError> {
+    let filter = EnvFilter::try_new(&log.filter)?;
+    #[cfg(feature = "otlp")]
+    let (layer, spans) = spans::layer(otlp, service)?.unzip();
+    #[cfg(not(feature = "otlp"))]
+    let (layer, _) = (None::<tracing_subscriber::layer::Identity>, (otlp, service));
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(lines(log.format).with_filter(filter.and(ours())))
+        .try_init()?;
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_commands".to_owned()), &COUNTS)?
         .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &COUNTS)?
         .install_recorder()?;
-    Ok(Metrics(handle))
+    Ok(Telemetry {
+        metrics: Metrics(handle),
+        #[cfg(feature = "otlp")]
+        spans,
+    })
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    }
+}
+
+/// Below `info` only our own crates are heard, whatever the filter says: others log what passes through them, such as frames
+/// and headers, and what people write and are is never logged.
+fn ours() -> filter::FilterFn {
+    let may_speak =
+        |metadata: &Metadata<'_>| *metadata.level() <= Level::INFO || metadata.target().starts_with("cocotalk");
+    filter::FilterFn::<fn(&Metadata<'_>) -> bool>::new(may_speak).with_max_level_hint(LevelFilter::TRACE)
 }

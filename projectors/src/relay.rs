@@ -39,6 +39,7 @@ fn span(records: &[LogRecord]) -> Span {
             let (kind, id, sequence) = (&record.aggregate_type, &record.aggregate_id, record.sequence);
             tracing::debug!(
                 trace.id = trace(record),
+                trace.parent = record.command_place().map(tracing::field::display),
                 stream = format_args!("{kind}/{id}"),
                 event.sequence = sequence,
                 "publishing event {sequence} of {kind}/{id}",

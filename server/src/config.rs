@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use cocotalk_application::command_bus::BusSettings;
 use cocotalk_edge::settings::{HttpSettings, LimitsSection};
 use cocotalk_infra::open::BackendSettings;
-use cocotalk_infra::telemetry::LogSettings;
+use cocotalk_infra::telemetry::{LogSettings, OtlpSettings};
 use cocotalk_query_api::live::LiveSettings;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -45,6 +45,8 @@ pub struct Config {
     pub backend: BackendSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Where spans of commands are sent.
+    pub otlp: OtlpSettings,
 }
 
 /// The section `[auth]`.
@@ -78,6 +80,7 @@ impl Default for Config {
             live: LiveSettings::default(),
             backend: BackendSettings::default(),
             log: LogSettings::default(),
+            otlp: OtlpSettings::default(),
         }
     }
 }
@@ -142,6 +145,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut wrong = self.http.problems();
         wrong.extend(self.backend.problems());
+        wrong.extend(self.otlp.problems());
         if self.live.heartbeat_ms == 0 || self.live.hello_timeout_ms == 0 || self.live.write_timeout_ms == 0 {
             wrong.push("live: a time of 0 leaves nobody a chance".to_owned());
         }

@@ -139,7 +139,8 @@ pub(crate) fn runtime(threads: usize) -> anyhow::Result<Runtime> {
 async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("signals cannot be heard")?;
     let lifecycle = Lifecycle::default();
-    let recorder = telemetry::install(&config.log).context("telemetry did not start")?;
+    let telemetry = telemetry::install(&config.log, &config.otlp, role.name()).context("telemetry did not start")?;
+    let recorder = telemetry.metrics.clone();
     metrics::describe_all();
     lifecycle.tasks.spawn(recorder.clone().keep_up(lifecycle.soft.clone()));
 
@@ -198,7 +199,9 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     if !lifecycle.stop(&mut signals, deadline).await {
         tracing::warn!("stopped before everything had finished");
     }
-    Ok(())
+    tokio::task::spawn_blocking(move || telemetry.finish())
+        .await
+        .context("the last spans were not sent")
 }
 
 /// What a process says when it is ready.

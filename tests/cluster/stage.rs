@@ -21,16 +21,26 @@ pub(crate) const MAY_LAG: bool = true;
 /// [`Socket`]: crate::harness::socket::Socket
 pub(crate) const EXPECTED: &[&str] = &["a socket was not let in"];
 
+/// What follows from a command, as a collector of spans is told: which process does it, and what.
+pub(crate) const STEPS: &[(&str, &str)] = &[
+    ("command-api", "command"),
+    ("relay", "relay.publish"),
+    ("projectors", "projection.apply"),
+    ("query-api", "live.tell"),
+];
+
 /// Processes on an installation. They last as long as this value.
 pub(crate) struct Stage {
     nodes: Vec<Node>,
+    /// The installation, if nobody else uses it.
+    _installation: Option<Installation>,
 }
 
 impl Stage {
     /// The one of all scenarios that neither stop nor configure theirs: two of each role. Where it does not start, it is not
     /// tried again for every test: the first one to ask says why.
     pub(crate) fn shared() -> &'static Self {
-        static SHARED: LazyLock<Stage> = LazyLock::new(|| Stage::whole(Stage::installation(), 2));
+        static SHARED: LazyLock<Stage> = LazyLock::new(|| Stage::whole(Stage::installation(), 2, NO_RATES));
         Servers::of_the_environment();
         &SHARED
     }
@@ -41,14 +51,24 @@ impl Stage {
         &SHARED
     }
 
+    /// One process of each role with a configuration of the test's choice, on an installation of their own.
+    pub(crate) fn whole_with(config: &str) -> Self {
+        let installation = Installation::on(Servers::of_the_environment());
+        let stage = Self::whole(&installation, 1, config);
+        Self {
+            _installation: Some(installation),
+            ..stage
+        }
+    }
+
     /// A whole platform, with so many processes of each role.
-    pub(crate) fn whole(installation: &Installation, each: usize) -> Self {
-        let config = installation.config("shared", NO_RATES);
+    fn whole(installation: &Installation, each: usize, config: &str) -> Self {
+        let config = installation.config("shared", config);
         let roles = Role::ALL
             .into_iter()
             .flat_map(|role| (0..each).map(move |index| (role, index)));
         let nodes = roles.map(|(role, index)| Node::begin(role, index, &config)).collect();
-        Self { nodes }.when_ready()
+        Self::of_nodes(nodes)
     }
 
     /// A `command-api` and a `query-api` that nobody else uses; the store, the relay and the projectors are the shared ones.
@@ -63,12 +83,16 @@ impl Stage {
         let index = 2 + NEXT.fetch_add(1, Ordering::Relaxed);
         let config = Self::installation().config(&format!("own-{index}"), config);
         let nodes = [Role::CommandApi, Role::QueryApi].map(|role| Node::begin(role, index, &config));
-        Self { nodes: nodes.into() }.when_ready()
+        Self::of_nodes(nodes.into())
     }
 
-    fn when_ready(self) -> Self {
-        self.nodes.iter().for_each(Node::ready);
-        self
+    /// These, once they are ready.
+    fn of_nodes(nodes: Vec<Node>) -> Self {
+        nodes.iter().for_each(Node::ready);
+        Self {
+            nodes,
+            _installation: None,
+        }
     }
 
     /// Where it is entered.
@@ -114,6 +138,11 @@ impl Stage {
     pub(crate) fn start(&mut self) {
         self.nodes.iter().for_each(Node::begin_again);
         self.nodes.iter().for_each(Node::ready);
+    }
+
+    /// Everything that its processes said.
+    pub(crate) fn logs(&self) -> String {
+        self.nodes.iter().map(Node::log).collect()
     }
 
     /// What any of its processes said that somebody would have to act on.

@@ -15,10 +15,15 @@ pub(crate) const MAY_LAG: bool = false;
 /// Trouble that is none: there is no such here.
 pub(crate) const EXPECTED: &[&str] = &[];
 
+/// What follows from a command, as a collector of spans is told: which process does it, and what.
+#[cfg(feature = "otlp")]
+pub(crate) const STEPS: &[(&str, &str)] = &[("cocotalk", "command"), ("cocotalk", "live.tell")];
+
 /// The platform on a store of its own. It lasts as long as this value.
 pub(crate) struct Stage {
     folder: Folder,
     server: Option<Server>,
+    said: String,
 }
 
 impl Stage {
@@ -37,7 +42,16 @@ impl Stage {
     pub(crate) fn with_config(config: &str) -> Self {
         let folder = Folder::with_config(config);
         let server = Some(folder.start());
-        Self { folder, server }
+        Self {
+            folder,
+            server,
+            said: String::new(),
+        }
+    }
+
+    /// Every process of a platform, configured: here there is one anyway.
+    pub(crate) fn whole_with(config: &str) -> Self {
+        Self::with_config(config)
     }
 
     /// Where it is entered.
@@ -67,12 +81,19 @@ impl Stage {
 
     /// How each of the processes that were terminated ended.
     pub(crate) fn ended(&mut self) -> Vec<Finished> {
-        vec![self.server.take().expect("it runs").ended()]
+        let finished = self.server.take().expect("it runs").ended();
+        self.said = format!("{}{}", finished.stdout, finished.stderr);
+        vec![finished]
     }
 
     /// Starts again what was killed or has ended.
     pub(crate) fn start(&mut self) {
         self.server = Some(self.folder.start());
+    }
+
+    /// Everything that was said by the process that ended last.
+    pub(crate) fn logs(&self) -> &str {
+        &self.said
     }
 
     /// What any of its processes said that somebody would have to act on.

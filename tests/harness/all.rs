@@ -3,6 +3,8 @@
 //! Nothing here knows a crate of the server, nor which processes answer: a target says that in its `stage` module.
 
 pub(crate) mod client;
+#[cfg(feature = "otlp")]
+pub(crate) mod collector;
 pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod quiet;

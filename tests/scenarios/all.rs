@@ -14,6 +14,7 @@ mod idempotency;
 mod live;
 mod membership;
 mod messages;
+mod operator;
 mod positions;
 mod restarts;
 mod resume;

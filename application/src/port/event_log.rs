@@ -60,6 +60,11 @@ impl Metadata {
         self.traceparent.as_deref()?.parse().ok()
     }
 
+    /// The place of its command in the trace it belongs to: what follows from the event is caused by that step.
+    pub fn command_place(&self) -> Option<TraceParent> {
+        TraceParent::of_command(self.command_id.parse().ok()?, self.trace_parent())
+    }
+
     /// The trace it belongs to: the one that the request brought along, else the command's own.
     pub fn trace_id(&self) -> Option<TraceId> {
         match self.trace_parent() {

@@ -5,7 +5,7 @@ use cocotalk_domain::stream::{SLICES, Slice};
 
 use crate::error::StoreError;
 use crate::port::event_log::{Metadata, StoredEvent};
-use crate::trace::TraceId;
+use crate::trace::{TraceId, TraceParent};
 
 /// An event on its way from the log to the bus: text and numbers, never understood, so that a relay passes on what a newer
 /// release wrote.
@@ -52,8 +52,16 @@ impl LogRecord {
 
     /// The trace it belongs to, for the log of whoever passes it on; none where its metadata is not understood.
     pub fn trace_id(&self) -> Option<TraceId> {
-        let metadata: Metadata = serde_json::from_str(&self.metadata).ok()?;
-        metadata.trace_id()
+        self.understood()?.trace_id()
+    }
+
+    /// The place of its command in that trace; none where its metadata is not understood.
+    pub fn command_place(&self) -> Option<TraceParent> {
+        self.understood()?.command_place()
+    }
+
+    fn understood(&self) -> Option<Metadata> {
+        serde_json::from_str(&self.metadata).ok()
     }
 }
 

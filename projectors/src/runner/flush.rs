@@ -72,6 +72,7 @@ impl Following {
             let (stream, sequence) = (&event.stream, event.sequence);
             tracing::debug!(
                 trace.id = event.metadata.trace_id().map(tracing::field::display),
+                trace.parent = event.metadata.command_place().map(tracing::field::display),
                 %stream,
                 event.sequence = sequence,
                 "applied event {sequence} of {stream} to {name}",

@@ -46,9 +46,9 @@ const FEATURES: [&str; 3] = [
     "cocotalk-server/cluster,cocotalk-bench/cluster",
 ];
 /// What each adapter is built with alone.
-const EACH: [&str; 5] = ["", "embedded", "postgres", "kafka", "scylla"];
+const EACH: [&str; 6] = ["", "embedded", "postgres", "kafka", "scylla", "otlp"];
 /// What a build for one process must do without: they take minutes, and tools that nobody needs for it.
-const CLUSTER_ONLY: [&str; 4] = ["postgres-es", "rdkafka", "scylla", "sqlx-postgres"];
+const CLUSTER_ONLY: [&str; 5] = ["opentelemetry", "postgres-es", "rdkafka", "scylla", "sqlx-postgres"];
 
 impl Step {
     /// Every step, in the order they run.

@@ -12,7 +12,7 @@ use cocotalk_application::port::live::Committed;
 use cocotalk_domain::stream::Slice;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Level};
+use tracing::Instrument as _;
 
 use super::super::marks::{Asked, Known, mark_of};
 use super::super::metrics::{DROPPED, HEALED};
@@ -182,13 +182,11 @@ fn asked(tables: &Tables, events: &[Arc<RecordedEvent>], missing: &[usize]) -> V
 
 /// One line for each event, for whoever follows a trace.
 fn log(events: &[Arc<RecordedEvent>]) {
-    if !tracing::enabled!(Level::DEBUG) {
-        return;
-    }
     for event in events {
         let (stream, sequence) = (&event.stream, event.sequence);
         tracing::debug!(
             trace.id = event.metadata.trace_id().map(tracing::field::display),
+            trace.parent = event.metadata.command_place().map(tracing::field::display),
             %stream,
             event.sequence = sequence,
             "told sockets of event {sequence} of {stream}",
