@@ -9,12 +9,11 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::FilterExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, filter};
+use tracing_subscriber::{EnvFilter, Layer, Registry, filter};
 
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,15 +173,12 @@ impl Telemetry {
 /// # Errors
 /// The filter is not understood, spans cannot be sent where they should, or it is done already.
 pub fn install(log: &LogSettings, otlp: &OtlpSettings, service: &'static str) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(&log.filter)?;
     #[cfg(feature = "otlp")]
-    let (layer, spans) = spans::layer(otlp, service)?.unzip();
+    let (more, spans) = spans::layer(otlp, service)?.unzip();
     #[cfg(not(feature = "otlp"))]
-    let (layer, _) = (None::<tracing_subscriber::layer::Identity>, (otlp, service));
-    tracing_subscriber::registry()
-        .with(layer)
-        .with(lines(log.format).with_filter(filter.and(ours())))
-        .try_init()?;
+    let (more, _) = (None::<Hearing>, (otlp, service));
+    let heard: Vec<Hearing> = [lines(log)?].into_iter().chain(more).collect();
+    tracing_subscriber::registry().with(heard).try_init()?;
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_commands".to_owned()), &COUNTS)?
@@ -195,12 +191,18 @@ pub fn install(log: &LogSettings, otlp: &OtlpSettings, service: &'static str) ->
     })
 }
 
-fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
+/// Something that hears of spans and lines, and of no others than it wants. All of them in one list and none of them absent:
+/// then what nobody wants is known to be off before anything is looked at.
+type Hearing = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The log.
+fn lines(settings: &LogSettings) -> Result<Hearing, TelemetryError> {
+    let wanted = EnvFilter::try_new(&settings.filter)?.and(ours());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => lines.with_ansi(false).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-    }
+    Ok(match settings.format {
+        LogFormat::Text => lines.with_ansi(false).with_filter(wanted).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(wanted).boxed(),
+    })
 }
 
 /// Below `info` only our own crates are heard, whatever the filter says: others log what passes through them, such as frames
@@ -209,4 +211,55 @@ fn ours() -> filter::FilterFn {
     let may_speak =
         |metadata: &Metadata<'_>| *metadata.level() <= Level::INFO || metadata.target().starts_with("cocotalk");
     filter::FilterFn::<fn(&Metadata<'_>) -> bool>::new(may_speak).with_max_level_hint(LevelFilter::TRACE)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Subscriber as _;
+
+    use super::*;
+
+    fn most(heard: Vec<Hearing>) -> Option<LevelFilter> {
+        tracing_subscriber::registry().with(heard).max_level_hint()
+    }
+
+    #[test]
+    fn what_nobody_wants_is_known_to_be_off() {
+        let lines = |filter: &str| {
+            let filter = filter.to_owned();
+            lines(&LogSettings {
+                filter,
+                ..LogSettings::default()
+            })
+            .expect("it is a filter")
+        };
+        assert_eq!(most(vec![lines("info")]), Some(LevelFilter::INFO));
+        assert_eq!(most(vec![lines("trace")]), Some(LevelFilter::TRACE));
+        #[cfg(feature = "otlp")]
+        {
+            let settings = OtlpSettings {
+                endpoint: "http://127.0.0.1:9/v1/traces".to_owned(),
+                ..OtlpSettings::default()
+            };
+            let (spans, _sink) = spans::layer(&settings, "test")
+                .expect("it is an address")
+                .expect("it is on");
+            assert_eq!(most(vec![lines("warn"), spans]), Some(LevelFilter::DEBUG));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_of_the_sending_of_spans_is_named() {
+        assert_eq!(OtlpSettings::default().problems(), Vec::<String>::new());
+        let settings = OtlpSettings {
+            endpoint: "collector:4318".to_owned(),
+            one_in: 0,
+            ..OtlpSettings::default()
+        };
+        let problems = settings.problems().join("; ");
+        assert!(
+            problems.contains("otlp.endpoint") && problems.contains("otlp.one_in"),
+            "{problems}"
+        );
+    }
 }

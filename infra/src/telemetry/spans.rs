@@ -28,7 +28,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, filter};
 
-use super::{OtlpSettings, TelemetryError};
+use super::{Hearing, OtlpSettings, TelemetryError};
 
 /// Spans of one request to the collector.
 const BATCH: usize = 512;
@@ -50,10 +50,7 @@ impl Sink {
 }
 
 /// What hears of spans and what sends them; nothing where none are asked for.
-pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(
-    settings: &OtlpSettings,
-    service: &'static str,
-) -> Result<Option<(impl Layer<S> + use<S>, Sink)>, TelemetryError> {
+pub(super) fn layer(settings: &OtlpSettings, service: &'static str) -> Result<Option<(Hearing, Sink)>, TelemetryError> {
     if !settings.is_on() {
         return Ok(None);
     }
@@ -81,7 +78,7 @@ pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(
     };
     let traced = filter::filter_fn(|metadata| metadata.fields().field("trace.id").is_some())
         .with_max_level_hint(LevelFilter::DEBUG);
-    Ok(Some((spans.with_filter(traced), sink)))
+    Ok(Some((spans.with_filter(traced).boxed(), sink)))
 }
 
 fn resource(service: &'static str) -> Resource {
@@ -347,9 +344,7 @@ mod tests {
             endpoint: "http://127.0.0.1:9/v1/traces".to_owned(),
             ..OtlpSettings::default()
         };
-        let (_, sink) = layer::<tracing_subscriber::Registry>(&settings, "test")
-            .expect("it is an address")
-            .expect("it is on");
+        let (_, sink) = layer(&settings, "test").expect("it is an address").expect("it is on");
         let kept = |one_in, place| {
             let spans = Spans {
                 sink: sink.clone(),
