@@ -69,7 +69,7 @@ impl Step {
         match self {
             Self::Servers => &["servers"],
             Self::Adapters => &["command_bus", "kafka", "postgres", "scylla"],
-            Self::Cluster => &["cluster"],
+            Self::Cluster => &["cluster", "faults"],
             Self::Fmt
             | Self::Tidy
             | Self::Deny
