@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::gate::Gate;
 use crate::metrics::{RETRIES, SLICES};
 
 /// How projectors work.
@@ -94,7 +95,7 @@ struct Shared {
     projections: Arc<[Arc<dyn Projection>]>,
     settings: RunnerSettings,
     status: RunnerStatus,
-    paused: watch::Receiver<bool>,
+    gate: Gate,
     /// When the read model was found again last: each slice goes back, also one that had nothing to write meanwhile.
     losses: watch::Sender<Option<Instant>>,
     /// Calls to the read model that do not work now.
@@ -103,13 +104,13 @@ struct Shared {
 }
 
 /// Follows every slice that is assigned, until `stop`. What is in hand then is broken off: it is not noted as done, and applied
-/// again by whoever comes next. While `paused` says so, nothing is taken.
+/// again by whoever comes next. While `gate` is shut, nothing is taken and nothing is written.
 pub async fn run(
     ports: ProjectorPorts,
     projections: Vec<Arc<dyn Projection>>,
     settings: RunnerSettings,
     status: RunnerStatus,
-    paused: watch::Receiver<bool>,
+    gate: Gate,
     stop: CancellationToken,
 ) {
     let shared = Shared {
@@ -117,7 +118,7 @@ pub async fn run(
         projections: projections.into(),
         settings,
         status,
-        paused,
+        gate,
         losses: watch::Sender::new(None),
         failing: Arc::default(),
         stop,

@@ -15,6 +15,7 @@ use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_infra::open::{Ports, open};
 use cocotalk_infra::telemetry;
+use cocotalk_projectors::gate::Gate;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -29,7 +30,7 @@ use crate::platform::Platform;
 use crate::readiness;
 use crate::role::Role;
 use crate::serve::{Bounds, serve};
-use crate::workers::{self, Pause};
+use crate::workers;
 
 /// Something is wrong.
 pub(crate) const WRONG: u8 = 1;
@@ -149,9 +150,9 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let starting: Probe = Arc::new(|| Box::pin(async { Readiness::waiting("store", "opening") }));
     let (readiness, readiness_seen) = watch::channel(starting);
     let (app, app_seen) = watch::channel(not_yet(&layer, Code::Starting));
-    let pause = Pause::default();
-    let switch = role.projects(&config.backend).then(|| pause.clone());
-    let admin = admin::router(metrics, layer.clone(), readiness_seen, switch);
+    let gate = Gate::default();
+    let of_projectors = role.projects(&config.backend).then(|| gate.clone());
+    let admin = admin::router(metrics, layer.clone(), readiness_seen, of_projectors);
     let admin = watch::channel(admin).1;
     lifecycle
         .tasks
@@ -169,7 +170,7 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
         config: &config,
         address,
         demo,
-        pause,
+        gate,
         lifecycle: &lifecycle,
         layer: &layer,
         app: &app,
@@ -223,7 +224,7 @@ struct Start<'a> {
     /// Where clients connect, if they do.
     address: Option<SocketAddr>,
     demo: bool,
-    pause: Pause,
+    gate: Gate,
     lifecycle: &'a Lifecycle,
     layer: &'a EdgeLayer,
     app: &'a watch::Sender<Router>,
@@ -234,7 +235,7 @@ impl Start<'_> {
     /// Opens the backend, however long that takes, and puts on it what the role is.
     async fn open(&self) -> anyhow::Result<()> {
         let mut ports = self.open_ports().await?;
-        workers::start(&mut ports, &self.pause, self.lifecycle);
+        workers::start(&mut ports, &self.gate, self.lifecycle);
         if let (Some(address), Some(log)) = (self.address, ports.log.clone()) {
             let platform = Platform::start(self.config, self.role, address, &ports, log, self.lifecycle);
             let mut platform = platform.await?;

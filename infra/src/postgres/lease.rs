@@ -17,9 +17,6 @@ use super::session::Session;
 const LEADERS: i32 = 0x0c0c_07a1;
 /// How long a leader waits to hear whether it still is one, and a candidate whether it becomes one.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long a leader may be silent before the server ends its connection, and with it the leadership: longer than one round of
-/// the relay may take, which asks between two rounds. One that is there and does nothing would lead for ever.
-const SILENCE: Duration = Duration::from_secs(30);
 /// Connections that are kept for the next try.
 const SPARE: usize = 8;
 
@@ -62,7 +59,8 @@ impl Leases {
             return Ok(session);
         }
         let mut session = Session::open(self.database.connector(), "lead").await?;
-        let limit = format!("SET idle_session_timeout = {}", SILENCE.as_millis());
+        // The server ends it, and with it the leadership: one that is there and does nothing would lead for ever.
+        let limit = format!("SET idle_session_timeout = {}", self.database.settings().silence_ms);
         session
             .run(ANSWER, async |connection| {
                 connection.execute(limit.as_str()).await.map(drop)

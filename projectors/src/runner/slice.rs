@@ -156,7 +156,7 @@ impl Following {
         let most = self.shared.settings.flush_events;
         let stop = self.shared.stop.clone();
         loop {
-            if !self.may_go_on().await {
+            if stop.run_until_cancelled(self.shared.gate.is_open()).await.is_none() {
                 return;
             }
             let settle = self.shared.settings.settle;
@@ -166,6 +166,7 @@ impl Following {
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                () = self.shared.gate.is_shut() => continue,
                 // Nobody else can close it while this slice holds `Shared`.
                 _ = self.losses.changed() => Next::GoBack,
                 // Whatever waits is taken; the flush before was the time in which it gathered.
@@ -187,17 +188,6 @@ impl Following {
             Next::GoBack => self.rewind().await,
             Next::Settle => self.settle().await,
         }
-    }
-
-    /// Waits while an operator lets the projectors stand still. Not, when the process stops.
-    async fn may_go_on(&self) -> bool {
-        self.shared.stop.run_until_cancelled(self.resumed()).await.is_some()
-    }
-
-    async fn resumed(&self) {
-        let mut paused = self.shared.paused.clone();
-        // An error: whoever held the switch is gone, and nobody pauses any more.
-        drop(paused.wait_for(|paused| !*paused).await);
     }
 
     /// Takes deliveries: in order, without those that came before, and with what is missing between them.
@@ -228,7 +218,6 @@ impl Following {
     async fn heal(&mut self, until: u64) {
         let mut backoff = Backoff::new();
         while self.reader.last() < until {
-            self.resumed().await;
             let page = match self.shared.ports.log.read_slice(self.slice, self.reader.last()).await {
                 Ok(page) => page,
                 Err(error) => {
