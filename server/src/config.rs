@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn everything_that_makes_no_sense_is_said_at_once() {
-        let config = load("max_connections = 0\n[bus]\nlane_queue = 0\n[keys]\nkept_s = 61\n").expect("it is understood");
+        let config =
+            load("max_connections = 0\n[bus]\nlane_queue = 0\n[keys]\nkept_s = 61\n").expect("it is understood");
         let Err(ConfigError::Wrong(wrong)) = config.validate() else {
             panic!("it is not right")
         };

@@ -2,16 +2,17 @@
 //!
 //! The servers are those of this target, started once and kept from other tests: a server that somebody else runs cannot be
 //! stopped. The tests have them one after the other; each begins with everything in order and ends with what must be true
-//! after all that: nothing acknowledged is lost, doubled or reordered, in answers, queries, sockets and `changes`. What the
-//! processes count shows that the fault was really met.
+//! after all that: nothing acknowledged is lost, doubled or reordered, in answers, queries, sockets and `changes`; the bus has
+//! the log, and the rows are a recount of it. What the processes count shows that the fault was really met.
 #![expect(
     clippy::unwrap_used,
     reason = "in a test, a panic with its line is the failure report"
 )]
 
-#[expect(dead_code, reason = "faults do not move the crowd to other addresses")]
+mod compare;
 #[path = "../crowd/all.rs"]
 mod crowd;
+mod guests;
 #[expect(dead_code, reason = "scenarios use what faults do not")]
 #[path = "../harness/all.rs"]
 mod harness;

@@ -16,7 +16,7 @@ const SLOW: Delay = Delay {
 };
 
 /// Slow for a while, and cut again and again meanwhile.
-async fn spoil(proxy: &Proxy, turmoil: &Turmoil) {
+async fn spoil(proxy: &Proxy, turmoil: &Turmoil<'_>) {
     let before = proxy.counters();
     proxy.delay(SLOW);
     for _ in 0..3 {

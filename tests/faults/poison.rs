@@ -5,6 +5,7 @@ use std::process::Command;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::compare::all_stores_agree;
 use crate::harness::client::list;
 use crate::harness::process::Process;
 use crate::installation::psql;
@@ -110,4 +111,5 @@ async fn an_unreadable_event_parks_its_room_and_nothing_else_until_it_is_skipped
         (chulsoo.history(&room).await.len() == 3).then_some(())
     })
     .await;
+    all_stores_agree(turn.stage).await;
 }

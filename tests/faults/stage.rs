@@ -18,6 +18,9 @@ pub(crate) const MAY_LAG: bool = true;
 /// Trouble that is none: there is nothing but trouble here, and no test looks at what is said of it.
 pub(crate) const EXPECTED: &[&str] = &[];
 
+/// How long queries keep keys here: shorter than usual, so that a test can wait for the end of it.
+const KEYS_KEPT_S: u64 = 20;
+
 /// How long a test waits for a state that takes a server, or several processes, to come back.
 pub(crate) const RECOVERY: Duration = Duration::from_mins(2);
 
@@ -145,7 +148,7 @@ impl Stage {
     /// A whole platform, two of each role, on an installation of its own there.
     pub(crate) fn on(servers: Servers) -> Self {
         let installation = Installation::on(servers);
-        let config = installation.config("shared", NO_RATES);
+        let config = installation.config("shared", &format!("{NO_RATES}[keys]\nkept_s = {KEYS_KEPT_S}\n"));
         let roles = Role::ALL.into_iter().flat_map(|role| [(role, 0), (role, 1)]);
         let nodes: Vec<_> = roles.map(|(role, index)| Node::begin(role, index, &config)).collect();
         nodes.iter().for_each(Node::ready);
@@ -158,6 +161,14 @@ impl Stage {
         Doors {
             commands: public(Role::CommandApi),
             queries: public(Role::QueryApi),
+        }
+    }
+
+    /// Where it is entered by who talks to one node of each side only.
+    pub(crate) fn doors_of(&self, index: usize) -> Doors {
+        Doors {
+            commands: vec![self.pair(Role::CommandApi)[index].public()],
+            queries: vec![self.pair(Role::QueryApi)[index].public()],
         }
     }
 
