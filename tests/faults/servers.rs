@@ -123,6 +123,9 @@ async fn without_the_cql_store_commands_go_on_and_queries_recover_by_themselves(
         (repairs().await > before).then_some(())
     })
     .await;
+    turn.stage
+        .rises(Role::Projectors, "cocotalk_projection_lag_events", 0.0)
+        .await;
     with(&turn.ours.cql, |cql| cql.restart().unwrap());
     history_becomes(200, &turmoil, turn.stage).await;
     turmoil.goes_on(50).await;

@@ -13,7 +13,7 @@ use crate::harness::client::Api;
 use crate::stage::{Stage, recovered};
 
 /// So many commands are on their way, unanswered, whenever something happens.
-pub(crate) const IN_FLIGHT: usize = 20;
+const IN_FLIGHT: usize = 20;
 
 /// Senders and watchers at work.
 pub(crate) struct Turmoil<'a> {
@@ -75,6 +75,17 @@ impl<'a> Turmoil<'a> {
     /// Waits until so much more is acknowledged, with many commands on their way.
     pub(crate) async fn goes_on(&self, more: usize) {
         self.tally.reach(self.tally.acknowledged() + more, IN_FLIGHT).await;
+    }
+
+    /// Waits until many commands are on their way. How many.
+    pub(crate) async fn many_in_flight(&self) -> usize {
+        loop {
+            self.goes_on(1).await;
+            let in_flight = self.tally.in_flight();
+            if in_flight >= IN_FLIGHT {
+                return in_flight;
+            }
+        }
     }
 
     /// Lets everybody finish and checks every promise. Gives how often watchers went on at another node than before.

@@ -69,6 +69,7 @@ impl Following {
         self.tracks[index].reach(end);
         self.settle_in(index);
         let lost = self.note(index).await || lost;
+        self.shared.reached.note(self.slice, name, end);
         metrics::counter!(APPLIED, "projection" => name).increment(new.len() as u64);
         for event in &new {
             let (stream, sequence) = (&event.stream, event.sequence);

@@ -93,10 +93,11 @@ enum Next {
 }
 
 /// Counts a slice while it is followed.
-struct Counted(Shared);
+struct Counted(Shared, Slice);
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        self.0.reached.forget(self.1);
         self.0.status.count(-1);
     }
 }
@@ -104,12 +105,12 @@ impl Drop for Counted {
 /// Follows a slice until it is taken away or the process stops.
 pub(super) async fn follow(shared: Shared, assignment: Assignment) {
     shared.status.count(1);
-    let _counted = Counted(shared.clone());
     let Assignment {
         slice,
         mut deliveries,
         acknowledge,
     } = assignment;
+    let _counted = Counted(shared.clone(), slice);
     let stop = shared.stop.clone();
     let Some(mut following) = stop
         .run_until_cancelled(Following::begin(shared, slice, acknowledge))
@@ -130,6 +131,9 @@ impl Following {
         let mut tracks = Vec::new();
         for projection in shared.projections.iter() {
             tracks.push(track(&shared, slice, projection).await);
+        }
+        for track in &tracks {
+            shared.reached.note(slice, track.tables.projection, track.position());
         }
         let settled = tracks.iter().map(|track| track.checkpoint.settled).min().unwrap_or(0);
         Self {
@@ -257,6 +261,9 @@ impl Following {
         for track in &mut self.tracks {
             track.checkpoint.position = track.checkpoint.settled;
             track.reached.clear();
+            self.shared
+                .reached
+                .note(self.slice, track.tables.projection, track.checkpoint.position);
         }
         Box::pin(self.heal(until)).await;
     }

@@ -234,9 +234,14 @@ fn paused_projectors_take_nothing() {
         deliver(&bus, &events[0]).await;
         tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!((projectors.reached(before), projectors.reached(later)), (0, 0));
+        assert_eq!(projectors.status.describe(), "follows 2 slices, 6 events behind");
         projectors.gate.open();
         projectors.reach(before, 3).await;
         projectors.reach(later, 3).await;
+        until("nothing is behind", || {
+            projectors.status.describe() == "follows 2 slices"
+        })
+        .await;
         assert_straight(&world, &fold);
         projectors.leave().await;
     });
