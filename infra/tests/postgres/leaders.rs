@@ -48,8 +48,8 @@ async fn a_standby_leads_when_the_leader_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_silent_is_replaced_and_one_that_asks_is_not() {
-    const SILENCE: Duration = Duration::from_secs(3);
-    let opened = Opened::with(|settings| settings.silence_ms = 3_000).await;
+    const SILENCE: Duration = Duration::from_secs(5);
+    let opened = Opened::with(|settings| settings.silence_ms = 5_000).await;
     let (one, two) = (
         PostgresOutbox::new(opened.database()),
         PostgresOutbox::new(opened.database()),
