@@ -1,7 +1,7 @@
 //! Sealed at the door, opened at the window: the only place where data keys are used.
 //!
 //! The edge seals what it parsed right away; query API and live open what they show. Between the two there is only
-//! [`Sealed`]. Keys are kept for a minute in a bounded cache; when one is gone, what it sealed reads as absent.
+//! [`Sealed`]. Keys are kept for a minute at most in a bounded cache; when one is gone, what it sealed reads as absent.
 
 mod cipher;
 
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::error::StoreError;
 use crate::port::key_vault::{KeyBytes, KeyVault};
 
-/// How long a key is used without asking the vault again: a destroyed key stops opening at most this much later.
+/// How long a key is used at most without asking the vault again: a destroyed key stops opening at most this much later.
 pub const KEY_TTL: Duration = Duration::from_mins(1);
 /// Keys kept at most; beyond it the least recently used one goes.
 const CACHED_KEYS: usize = 10_000;
@@ -104,15 +104,22 @@ impl Keys {
 /// The key vault with its cache.
 pub struct Sealing {
     vault: Arc<dyn KeyVault>,
+    ttl: Duration,
     cache: Mutex<LruCache<UserId, (Arc<DataKey>, Instant)>>,
 }
 
 impl Sealing {
-    /// Over this vault.
+    /// Over this vault, whose keys are kept for [`KEY_TTL`].
     pub fn new(vault: Arc<dyn KeyVault>) -> Self {
+        Self::keeping(vault, KEY_TTL)
+    }
+
+    /// Over this vault, whose keys are kept for this long, and not longer than [`KEY_TTL`].
+    pub fn keeping(vault: Arc<dyn KeyVault>, ttl: Duration) -> Self {
         let capacity = NonZeroUsize::new(CACHED_KEYS).expect("the capacity is not zero");
         Self {
             vault,
+            ttl: ttl.min(KEY_TTL),
             cache: Mutex::new(LruCache::new(capacity)),
         }
     }
@@ -164,7 +171,7 @@ impl Sealing {
     fn cached(&self, user: UserId) -> Option<Arc<DataKey>> {
         let mut cache = self.lock();
         let (key, since) = cache.get(&user)?;
-        if since.elapsed() < KEY_TTL {
+        if since.elapsed() < self.ttl {
             return Some(Arc::clone(key));
         }
         cache.pop(&user);

@@ -4,6 +4,7 @@
 //! - `assignments`: the slices that this process is to project, as a member of a group; `lanes` is a queue for each of them.
 //! - `feed`: everything that is published from now on, on every node, for live sockets.
 //! - `ephemeral`: who is typing, from node to node.
+//! - `kept`: everything that is on the bus, to be compared with the log.
 //! - `topics`: makes and checks the two topics.
 //! - `record`: how an event lies in a record.
 //! - `reader`, `client`, `health`, `offsets` and `worker` are what the others share; `watch` gets over a fault of the driver.
@@ -22,6 +23,7 @@ mod client;
 mod ephemeral;
 mod feed;
 mod health;
+mod kept;
 mod lanes;
 pub mod metrics;
 mod offsets;
@@ -40,6 +42,7 @@ use rdkafka::error::KafkaError;
 pub use assignments::KafkaAssignments;
 pub use ephemeral::KafkaEphemeral;
 pub use feed::KafkaFeed;
+pub use kept::kept;
 pub use publisher::KafkaPublisher;
 pub use settings::{InvalidSetting, Settings};
 

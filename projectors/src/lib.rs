@@ -8,6 +8,7 @@
 //! start it is caught up from the beginning of the log and then follows.
 
 mod backoff;
+pub mod gate;
 pub mod metrics;
 pub mod parked;
 pub mod people;

@@ -15,7 +15,9 @@ pub const RELAY_TAKEOVERS: &str = "cocotalk_relay_takeovers_total";
 /// Rounds of the relay that failed, by `at`: `log`, `bus`, `lease`.
 pub const RELAY_ERRORS: &str = "cocotalk_relay_errors_total";
 
-/// Events of the log that a projection has not applied yet, as far as this process knows, by `projection`.
+/// Events of the log that a projection has not applied yet, all slices that this process follows together, by `projection`.
+pub const LAG: &str = "cocotalk_projection_lag_events";
+/// How old the newest event was when a projection had applied it, seconds, by `projection`.
 pub const LAG_SECONDS: &str = "cocotalk_projection_lag_seconds";
 /// Events applied, by `projection`.
 pub const APPLIED: &str = "cocotalk_projection_applied_events_total";
@@ -48,10 +50,11 @@ pub fn describe() {
     metrics::describe_gauge!(RELAY_LED, Unit::Count, "Groups of slices led");
     metrics::describe_counter!(RELAY_TAKEOVERS, Unit::Count, "Times this process became a leader");
     metrics::describe_counter!(RELAY_ERRORS, Unit::Count, "Rounds that failed");
+    metrics::describe_gauge!(LAG, Unit::Count, "Events of the log not applied yet");
     metrics::describe_gauge!(
         LAG_SECONDS,
         Unit::Seconds,
-        "Age of the newest event applied, while more are known"
+        "Age of the newest event applied, when it was"
     );
     metrics::describe_counter!(APPLIED, Unit::Count, "Events applied");
     metrics::describe_counter!(DROPPED, Unit::Count, "Deliveries that had been applied before");

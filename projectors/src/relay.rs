@@ -5,6 +5,7 @@
 //! understand.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +22,8 @@ use crate::metrics::{RELAY_ERRORS, RELAY_LAG, RELAY_LAG_SECONDS, RELAY_LED, RELA
 
 /// Groups that the slices are led in: two relays share them, four could.
 const GROUPS: usize = 4;
-/// How often a standby tries to become a leader, and a leader looks whether it still is one.
+/// How often a standby tries to become a leader, and a leader looks whether it still is one, whatever else it does: a leader
+/// that is silent is replaced.
 const STANDBY: Duration = Duration::from_millis(500);
 const CHECK: Duration = Duration::from_secs(1);
 /// How often it is noted how far everything is published. The bus itself knows better; this is for empty partitions.
@@ -103,23 +105,22 @@ impl RelayStatus {
 /// Publishes until `stop`, leading what nobody else leads.
 pub async fn run(ports: RelayPorts, status: RelayStatus, stop: CancellationToken) {
     let mut relay = Relay {
-        ports,
         status,
-        led: HashMap::new(),
-        published: HashMap::new(),
-        noted_at: Instant::now(),
+        led: Led::default(),
+        course: Course {
+            ports,
+            published: HashMap::new(),
+            noted_at: Instant::now(),
+        },
     };
     stop.run_until_cancelled(relay.work()).await;
     relay.resign().await;
 }
 
 struct Relay {
-    ports: RelayPorts,
     status: RelayStatus,
-    led: HashMap<usize, Box<dyn Lease>>,
-    /// How far every led slice is on the bus. A slice is not here until the bus was asked.
-    published: HashMap<Slice, u64>,
-    noted_at: Instant,
+    led: Led,
+    course: Course,
 }
 
 impl Relay {
@@ -140,19 +141,20 @@ impl Relay {
                 tokio::time::sleep_until(campaign).await;
                 continue;
             }
-            match self.round().await {
+            let slices = self.led.slices();
+            match self.led.during(self.course.round(&slices)).await {
                 Ok(published) => {
                     self.status.works();
                     backoff.reset();
                     if published == 0 {
-                        self.ports.outbox.appended().await;
+                        self.led.during(self.course.ports.outbox.appended()).await;
                     }
                 }
                 Err((at, error)) => {
                     self.status.failed(at, &error);
                     // What is on the bus is not known any more.
-                    self.published.clear();
-                    backoff.wait().await;
+                    self.course.published.clear();
+                    self.led.during(backoff.wait()).await;
                 }
             }
         }
@@ -170,13 +172,13 @@ impl Relay {
 
     async fn try_to_lead(&mut self) -> Result<(), StoreError> {
         for group in SliceGroup::all(GROUPS) {
-            if self.led.contains_key(&group.number) {
+            if self.led.0.contains_key(&group.number) {
                 continue;
             }
-            if let Some(lease) = self.ports.outbox.lead(group).await? {
+            if let Some(lease) = self.led.during(self.course.ports.outbox.lead(group)).await? {
                 tracing::info!(relay.group = group.number, "leads group {} of slices", group.number);
                 metrics::counter!(RELAY_TAKEOVERS).increment(1);
-                self.led.insert(group.number, lease);
+                self.led.0.insert(group.number, lease);
             }
         }
         Ok(())
@@ -184,31 +186,97 @@ impl Relay {
 
     /// Gives up what is not surely led any more.
     async fn check(&mut self) {
-        let mut lost = Vec::new();
-        for (number, lease) in &mut self.led {
-            if !matches!(lease.is_held().await, Ok(true)) {
-                lost.push(*number);
-            }
-        }
-        for number in lost {
+        for number in self.led.lost().await {
             tracing::warn!(relay.group = number, "no longer leads group {number} of slices");
-            self.led.remove(&number);
+            self.led.0.remove(&number);
             for slice in slices(number) {
-                self.published.remove(&slice);
+                self.course.published.remove(&slice);
             }
         }
         self.count();
     }
 
     fn count(&self) {
-        let leads = self.led.len();
+        let leads = self.led.0.len();
         metrics::gauge!(RELAY_LED).set(leads as f64);
         self.status.with(|state| state.leads = leads);
     }
 
-    /// Reads once and publishes what was read. How many events.
-    async fn round(&mut self) -> Result<usize, (&'static str, StoreError)> {
-        self.look().await?;
+    /// Tells how far the bus is behind the log, where the log can say so.
+    async fn measure(&mut self) {
+        let slices = self.led.slices();
+        if let Some(lag) = self.led.during(self.course.lag(&slices)).await {
+            metrics::gauge!(RELAY_LAG).set(lag as f64);
+            if lag == 0 {
+                metrics::gauge!(RELAY_LAG_SECONDS).set(0.0);
+            }
+            self.status.with(|state| state.lag = lag);
+        }
+    }
+
+    /// Leaves in order: standbys need not wait for the connections to die.
+    async fn resign(&mut self) {
+        if let Err(error) = self.course.save().await {
+            tracing::debug!("how far the relay came is not noted: {}", chain(&error));
+        }
+        for (_, lease) in self.led.0.drain() {
+            lease.release().await;
+        }
+        self.count();
+    }
+}
+
+/// The groups that are led, by number.
+#[derive(Default)]
+struct Led(HashMap<usize, Box<dyn Lease>>);
+
+impl Led {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All slices of these groups.
+    fn slices(&self) -> Vec<Slice> {
+        self.0.keys().flat_map(|number| slices(*number)).collect()
+    }
+
+    /// Does something that may take longer than a leader may be silent, and asks for the leases meanwhile.
+    async fn during<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let mut what = pin!(what);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut what => return done,
+                // Whether one was lost is asked again in its time: what is under way may end, readers drop by position.
+                () = tokio::time::sleep(CHECK) => drop(self.lost().await),
+            }
+        }
+    }
+
+    /// Those that are not surely held any more.
+    async fn lost(&mut self) -> Vec<usize> {
+        let mut lost = Vec::new();
+        for (number, lease) in &mut self.0 {
+            if !matches!(lease.is_held().await, Ok(true)) {
+                lost.push(*number);
+            }
+        }
+        lost
+    }
+}
+
+/// What is published, and how far.
+struct Course {
+    ports: RelayPorts,
+    /// How far every led slice is on the bus. A slice is not here until the bus was asked.
+    published: HashMap<Slice, u64>,
+    noted_at: Instant,
+}
+
+impl Course {
+    /// Reads once what these slices have and publishes what was read. How many events.
+    async fn round(&mut self, led: &[Slice]) -> Result<usize, (&'static str, StoreError)> {
+        self.look(led).await?;
         let after: Vec<(Slice, u64)> = self.published.iter().map(|(slice, pos)| (*slice, *pos)).collect();
         let records = self
             .ports
@@ -233,9 +301,8 @@ impl Relay {
     }
 
     /// Asks the bus how far it is where that is not known: of slices newly led, and of all after an error.
-    async fn look(&mut self) -> Result<(), (&'static str, StoreError)> {
-        let led = self.led.keys().flat_map(|number| slices(*number));
-        let unknown: Vec<Slice> = led.filter(|slice| !self.published.contains_key(slice)).collect();
+    async fn look(&mut self, led: &[Slice]) -> Result<(), (&'static str, StoreError)> {
+        let unknown: Vec<&Slice> = led.iter().filter(|slice| !self.published.contains_key(slice)).collect();
         if unknown.is_empty() {
             return Ok(());
         }
@@ -243,7 +310,7 @@ impl Relay {
         let noted = self.ports.outbox.progress().await.map_err(|error| ("log", error))?;
         let heads = self.ports.outbox.heads().await.map_err(|error| ("log", error))?;
         for slice in unknown {
-            self.published.insert(slice, begin(slice, &tails, &noted, &heads));
+            self.published.insert(*slice, begin(*slice, &tails, &noted, &heads));
         }
         Ok(())
     }
@@ -265,31 +332,16 @@ impl Relay {
         self.ports.outbox.save_progress(&positions).await
     }
 
-    /// Tells how far the bus is behind the log, where the log can say so; what is not known of the bus is taken as noted.
-    async fn measure(&self) {
+    /// How many events of these slices are not on the bus, where the log can say so; what is not known of the bus is taken as
+    /// noted.
+    async fn lag(&self, led: &[Slice]) -> Option<u64> {
         let (heads, noted) = tokio::join!(self.ports.outbox.heads(), self.ports.outbox.progress());
-        let (Ok(heads), Ok(noted)) = (heads, noted) else { return };
-        let behind = |slice: Slice| {
-            let published = self.published.get(&slice).copied().unwrap_or(noted[slice.index()]);
+        let (heads, noted) = (heads.ok()?, noted.ok()?);
+        let behind = |slice: &Slice| {
+            let published = self.published.get(slice).copied().unwrap_or(noted[slice.index()]);
             heads[slice.index()].saturating_sub(published)
         };
-        let lag: u64 = self.led.keys().flat_map(|number| slices(*number)).map(behind).sum();
-        metrics::gauge!(RELAY_LAG).set(lag as f64);
-        if lag == 0 {
-            metrics::gauge!(RELAY_LAG_SECONDS).set(0.0);
-        }
-        self.status.with(|state| state.lag = lag);
-    }
-
-    /// Leaves in order: standbys need not wait for the connections to die.
-    async fn resign(&mut self) {
-        if let Err(error) = self.save().await {
-            tracing::debug!("how far the relay came is not noted: {}", chain(&error));
-        }
-        for (_, lease) in self.led.drain() {
-            lease.release().await;
-        }
-        self.count();
+        Some(led.iter().map(behind).sum())
     }
 }
 

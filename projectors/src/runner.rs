@@ -6,6 +6,7 @@
 //! aggregate and nothing else.
 
 mod flush;
+mod reached;
 mod slice;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -20,6 +21,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::reached::Reached;
+use crate::gate::Gate;
 use crate::metrics::{RETRIES, SLICES};
 
 /// How projectors work.
@@ -48,14 +51,19 @@ pub struct RunnerStatus(Arc<Standing>);
 struct Standing {
     slices: AtomicUsize,
     faults: AtomicU64,
+    lag: AtomicU64,
     fault: Mutex<Option<String>>,
 }
 
 impl RunnerStatus {
-    /// In words: what is followed, and what is wrong.
+    /// In words: what is followed, and how far it is behind, or what is wrong.
     pub fn describe(&self) -> String {
-        self.fault()
-            .unwrap_or_else(|| format!("follows {} slices", self.0.slices.load(Ordering::Relaxed)))
+        let slices = self.0.slices.load(Ordering::Relaxed);
+        match (self.fault(), self.0.lag.load(Ordering::Relaxed)) {
+            (Some(fault), _) => fault,
+            (None, 0) => format!("follows {slices} slices"),
+            (None, lag) => format!("follows {slices} slices, {lag} events behind"),
+        }
     }
 
     /// What is wrong now.
@@ -94,22 +102,24 @@ struct Shared {
     projections: Arc<[Arc<dyn Projection>]>,
     settings: RunnerSettings,
     status: RunnerStatus,
-    paused: watch::Receiver<bool>,
+    gate: Gate,
     /// When the read model was found again last: each slice goes back, also one that had nothing to write meanwhile.
     losses: watch::Sender<Option<Instant>>,
+    /// How far each projection has come in each slice that is followed.
+    reached: Reached,
     /// Calls to the read model that do not work now.
     failing: Arc<AtomicUsize>,
     stop: CancellationToken,
 }
 
 /// Follows every slice that is assigned, until `stop`. What is in hand then is broken off: it is not noted as done, and applied
-/// again by whoever comes next. While `paused` says so, nothing is taken.
+/// again by whoever comes next. While `gate` is shut, nothing is taken and nothing is written.
 pub async fn run(
     ports: ProjectorPorts,
     projections: Vec<Arc<dyn Projection>>,
     settings: RunnerSettings,
     status: RunnerStatus,
-    paused: watch::Receiver<bool>,
+    gate: Gate,
     stop: CancellationToken,
 ) {
     let shared = Shared {
@@ -117,13 +127,15 @@ pub async fn run(
         projections: projections.into(),
         settings,
         status,
-        paused,
+        gate,
         losses: watch::Sender::new(None),
+        reached: Reached::default(),
         failing: Arc::default(),
         stop,
     };
     let slices = TaskTracker::new();
     slices.spawn(shared.clone().watch_rows());
+    slices.spawn(shared.clone().watch_log());
     let stop = shared.stop.clone();
     while let Some(Some(assignment)) = stop.run_until_cancelled(shared.ports.assignments.next()).await {
         slices.spawn(slice::follow(shared.clone(), assignment));

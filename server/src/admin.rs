@@ -1,6 +1,7 @@
 //! The admin port: is it alive, is it ready, what does it measure. Never public.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -9,12 +10,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_infra::telemetry::Metrics;
+use cocotalk_projectors::gate::Gate;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::metrics::READY;
 use crate::role::Role;
-use crate::workers::Pause;
+
+/// How long whoever pauses projectors is kept waiting for what is under way.
+const UNDER_WAY: Duration = Duration::from_secs(10);
 
 /// Whether the process can do its work, and what it waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,42 +58,50 @@ pub type Probe = Arc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Readiness
 struct AdminState {
     metrics: Metrics,
     role: Role,
-    pause: Option<Pause>,
     public: EdgeLayer,
     readiness: watch::Receiver<Probe>,
 }
 
-/// `/livez`, `/readyz`, `/metrics`, and where there are projectors `/projectors/pause` and `/projectors/resume`. `public` is
-/// the layer of the public port, which counts what is in flight.
+/// `/livez`, `/readyz`, `/metrics`, and where there are projectors, behind this gate, `/projectors/pause` and
+/// `/projectors/resume`. `public` is the layer of the public port, which counts what is in flight.
 pub fn router(
     metrics: Metrics,
     role: Role,
     public: EdgeLayer,
     readiness: watch::Receiver<Probe>,
-    pause: Option<Pause>,
+    gate: Option<Gate>,
 ) -> Router {
-    let mut routes = Router::new()
+    let of_projectors = |gate| {
+        Router::new()
+            .route("/projectors/pause", post(pause))
+            .route("/projectors/resume", post(resume))
+            .with_state(gate)
+    };
+    Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(render));
-    if pause.is_some() {
-        routes = routes
-            .route("/projectors/pause", post(async |state| set_paused(state, true)))
-            .route("/projectors/resume", post(async |state| set_paused(state, false)));
-    }
-    routes.with_state(AdminState {
-        metrics,
-        role,
-        pause,
-        public,
-        readiness,
-    })
+        .route("/metrics", get(render))
+        .with_state(AdminState {
+            metrics,
+            role,
+            public,
+            readiness,
+        })
+        .merge(gate.map(of_projectors).unwrap_or_default())
 }
 
-fn set_paused(State(state): State<AdminState>, paused: bool) -> StatusCode {
-    if let Some(pause) = state.pause {
-        pause.set(paused);
+/// 204 when the projectors of this process stand still. 202 when something is still under way, as while a store is away: they
+/// stand still once it is done.
+async fn pause(State(gate): State<Gate>) -> Response {
+    match tokio::time::timeout(UNDER_WAY, gate.shut()).await {
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => (StatusCode::CONFLICT, "they were told to go on meanwhile\n").into_response(),
+        Err(_) => (StatusCode::ACCEPTED, "something is still under way; ask again\n").into_response(),
     }
+}
+
+async fn resume(State(gate): State<Gate>) -> StatusCode {
+    gate.open();
     StatusCode::NO_CONTENT
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use cocotalk_application::command_bus::BusSettings;
+use cocotalk_application::sealing::KEY_TTL;
 use cocotalk_edge::settings::{HttpSettings, LimitsSection};
 use cocotalk_infra::open::BackendSettings;
 use cocotalk_infra::telemetry::{LogSettings, OtlpSettings};
@@ -37,6 +38,8 @@ pub struct Config {
     pub limits: LimitsSection,
     /// Access tokens.
     pub auth: AuthSettings,
+    /// The keys of what people wrote.
+    pub keys: KeySettings,
     /// The command bus.
     pub bus: BusSettings,
     /// The live socket.
@@ -65,6 +68,23 @@ impl Default for AuthSettings {
     }
 }
 
+/// The section `[keys]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySettings {
+    /// Seconds that a process keeps the key of a person it has asked for (60): so long it opens what they wrote while the keys
+    /// are away, and after their key was destroyed. At most 60: who is forgotten is so within a minute.
+    pub kept_s: u64,
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self {
+            kept_s: KEY_TTL.as_secs(),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -76,6 +96,7 @@ impl Default for Config {
             http: HttpSettings::default(),
             limits: LimitsSection::default(),
             auth: AuthSettings::default(),
+            keys: KeySettings::default(),
             bus: BusSettings::default(),
             live: LiveSettings::default(),
             backend: BackendSettings::default(),
@@ -148,6 +169,9 @@ impl Config {
         wrong.extend(self.otlp.problems());
         if self.live.heartbeat_ms == 0 || self.live.hello_timeout_ms == 0 || self.live.write_timeout_ms == 0 {
             wrong.push("live: a time of 0 leaves nobody a chance".to_owned());
+        }
+        if self.keys.kept_s > KEY_TTL.as_secs() {
+            wrong.push(format!("keys.kept_s must be at most {}", KEY_TTL.as_secs()));
         }
         let queues = [
             ("bus.lane_queue", self.bus.lane_queue),
@@ -235,11 +259,12 @@ mod tests {
 
     #[test]
     fn everything_that_makes_no_sense_is_said_at_once() {
-        let config = load("max_connections = 0\n[bus]\nlane_queue = 0\n").expect("it is understood");
+        let config =
+            load("max_connections = 0\n[bus]\nlane_queue = 0\n[keys]\nkept_s = 61\n").expect("it is understood");
         let Err(ConfigError::Wrong(wrong)) = config.validate() else {
             panic!("it is not right")
         };
-        assert_eq!(wrong.len(), 2);
+        assert_eq!(wrong.len(), 3);
     }
 
     #[test]

@@ -51,7 +51,10 @@ struct Shared {
 
 impl Shared {
     async fn start(config: &Config, ports: &Ports, log: LogPorts, lifecycle: &Lifecycle) -> anyhow::Result<Self> {
-        let sealing = Arc::new(Sealing::new(Arc::clone(&log.keys)));
+        let sealing = Arc::new(Sealing::keeping(
+            Arc::clone(&log.keys),
+            Duration::from_secs(config.keys.kept_s),
+        ));
         let limits = Arc::new(config.limits.limits.clone());
         let token_secret = log
             .keys

@@ -16,6 +16,7 @@ use cocotalk_edge::layers::EdgeLayer;
 use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_infra::open::{Ports, open};
 use cocotalk_infra::telemetry;
+use cocotalk_projectors::gate::Gate;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -31,7 +32,7 @@ use crate::platform::Platform;
 use crate::readiness;
 use crate::role::Role;
 use crate::serve::{Bounds, serve};
-use crate::workers::{self, Pause};
+use crate::workers;
 
 /// Something is wrong.
 pub(crate) const WRONG: u8 = 1;
@@ -158,9 +159,9 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let starting: Probe = Arc::new(|| Box::pin(async { Readiness::waiting("store", "opening") }));
     let (readiness, readiness_seen) = watch::channel(starting);
     let (app, app_seen) = watch::channel(not_yet(&layer, Code::Starting));
-    let pause = Pause::default();
-    let switch = role.projects(&config.backend).then(|| pause.clone());
-    let admin = admin::router(recorder, role, layer.clone(), readiness_seen, switch);
+    let gate = Gate::default();
+    let of_projectors = role.projects(&config.backend).then(|| gate.clone());
+    let admin = admin::router(recorder, role, layer.clone(), readiness_seen, of_projectors);
     let admin = watch::channel(admin).1;
     lifecycle
         .tasks
@@ -178,7 +179,7 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
         config: &config,
         address,
         demo,
-        pause,
+        gate,
         lifecycle: &lifecycle,
         layer: &layer,
         app: &app,
@@ -234,7 +235,7 @@ struct Start<'a> {
     /// Where clients connect, if they do.
     address: Option<SocketAddr>,
     demo: bool,
-    pause: Pause,
+    gate: Gate,
     lifecycle: &'a Lifecycle,
     layer: &'a EdgeLayer,
     app: &'a watch::Sender<Router>,
@@ -245,7 +246,7 @@ impl Start<'_> {
     /// Opens the backend, however long that takes, and puts on it what the role is.
     async fn open(&self) -> anyhow::Result<()> {
         let mut ports = self.open_ports().await?;
-        workers::start(&mut ports, &self.pause, self.lifecycle);
+        workers::start(&mut ports, &self.gate, self.lifecycle);
         if let (Some(address), Some(log)) = (self.address, ports.log.clone()) {
             let platform = Platform::start(self.config, self.role, address, &ports, log, self.lifecycle);
             let mut platform = platform.await?;

@@ -1,36 +1,20 @@
-//! What runs by itself: the relay and the projectors, where the backend has them, and the switch that pauses projectors.
+//! What runs by itself: the relay and the projectors, where the backend has them.
 
 use cocotalk_infra::open::Ports;
 #[cfg(feature = "cluster")]
 use cocotalk_infra::open::Watched;
+use cocotalk_projectors::gate::Gate;
 #[cfg(feature = "cluster")]
 use cocotalk_projectors::{
     relay::{self, RelayStatus},
     runner::{self, RunnerSettings, RunnerStatus},
 };
-use tokio::sync::watch;
 
 use crate::lifecycle::Lifecycle;
 
-/// Whether the projectors of this process stand still, because an operator says so. Clones are the same switch.
-#[derive(Clone, Debug, Default)]
-pub struct Pause(watch::Sender<bool>);
-
-impl Pause {
-    /// Lets them stand still, or go on.
-    pub fn set(&self, paused: bool) {
-        self.0.send_replace(paused);
-    }
-
-    /// For whoever has to stand still.
-    pub fn listen(&self) -> watch::Receiver<bool> {
-        self.0.subscribe()
-    }
-}
-
 /// Starts what the ports have, and adds to them how that is doing.
 #[cfg(feature = "cluster")]
-pub fn start(ports: &mut Ports, pause: &Pause, lifecycle: &Lifecycle) {
+pub fn start(ports: &mut Ports, gate: &Gate, lifecycle: &Lifecycle) {
     use std::sync::Arc;
     if let Some(relay) = ports.relay.take() {
         let status = RelayStatus::default();
@@ -46,7 +30,7 @@ pub fn start(ports: &mut Ports, pause: &Pause, lifecycle: &Lifecycle) {
             cocotalk_projectors::all(),
             RunnerSettings::default(),
             status.clone(),
-            pause.listen(),
+            gate.clone(),
             lifecycle.soft.clone(),
         ));
         ports.watched.push(Arc::new(Projectors(status)));
@@ -55,7 +39,7 @@ pub fn start(ports: &mut Ports, pause: &Pause, lifecycle: &Lifecycle) {
 
 /// The embedded store does the work of both in its writer.
 #[cfg(not(feature = "cluster"))]
-pub fn start(_: &mut Ports, _: &Pause, _: &Lifecycle) {}
+pub fn start(_: &mut Ports, _: &Gate, _: &Lifecycle) {}
 
 #[cfg(feature = "cluster")]
 struct Relay(RelayStatus);

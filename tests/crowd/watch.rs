@@ -1,6 +1,7 @@
 //! The watchers: sockets that resume by cursor, over and over, and remember every event they were given.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -20,8 +21,11 @@ pub(crate) struct Seen {
     pub(crate) name: String,
     /// Every event of every room, by version.
     pub(crate) rooms: BTreeMap<String, BTreeMap<u64, Value>>,
-    /// How often a lost connection was taken up again.
+    /// How often a lost connection was taken up again, and how often of these at another node than before.
     pub(crate) resumed: usize,
+    pub(crate) moved: usize,
+    /// The node that said `ready` last.
+    greeted_by: Option<SocketAddr>,
     cursor: Option<String>,
     rng: StdRng,
 }
@@ -29,6 +33,7 @@ pub(crate) struct Seen {
 /// One connection: what it promised and how far it got.
 struct Connection {
     socket: Socket,
+    address: SocketAddr,
     /// The cursor of a resumed connection holds once everything missed has come; the pong comes after that.
     promised: Option<String>,
     last: BTreeMap<String, u64>,
@@ -46,6 +51,8 @@ pub(crate) async fn follow(
         name: person.name.clone(),
         rooms: BTreeMap::new(),
         resumed: 0,
+        moved: 0,
+        greeted_by: None,
         cursor: None,
         rng,
     };
@@ -63,11 +70,13 @@ pub(crate) async fn follow(
 
 impl Seen {
     async fn connect(&self, api: &Api, person: &Person) -> Option<Connection> {
-        let mut socket = Socket::connect(api.query_address()).await.ok()?;
+        let address = api.query_address();
+        let mut socket = Socket::connect(address).await.ok()?;
         let hello = hello_frame(&person.token, self.cursor.as_deref());
         socket.try_say(hello.to_string()).await.ok()?;
         Some(Connection {
             socket,
+            address,
             promised: None,
             last: BTreeMap::new(),
         })
@@ -111,6 +120,7 @@ impl Seen {
 
     async fn greet(&mut self, connection: &mut Connection, ready: &Value) {
         let cursor = text(&ready["cursor"]);
+        let before = self.greeted_by.replace(connection.address);
         if self.cursor.is_none() {
             assert_eq!(ready["resumed"], "new", "{ready}");
             self.cursor = Some(cursor);
@@ -121,6 +131,7 @@ impl Seen {
             "a cursor of a few seconds ago is inside what a node keeps: {ready}"
         );
         self.resumed += 1;
+        self.moved += usize::from(before != Some(connection.address));
         connection.promised = Some(cursor);
         // A connection that is already lost is noticed by the next read.
         let _ = connection.socket.try_say(json!({"op": "ping"}).to_string()).await;

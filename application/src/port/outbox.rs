@@ -94,6 +94,8 @@ impl SliceGroup {
 ///   interval of the adapter, so that a lost wake-up costs that long and nothing else. It may return for no reason.
 /// - `lead` MUST NOT give the leadership of one group to two at a time while both can reach the log. It is no fence: a
 ///   leader that was stopped and goes on may still publish once; readers drop what they have by position.
+/// - A leader that asks for none of its leases for so long that it must be dead is replaced, also if it is there. How long that
+///   is the adapter says; it is longer than ten seconds.
 /// - `save_progress` never lowers what is kept; `progress` may be behind what was published, never ahead.
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {

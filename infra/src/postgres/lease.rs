@@ -58,7 +58,15 @@ impl Leases {
         {
             return Ok(session);
         }
-        Session::open(self.database.connector(), "lead").await
+        let mut session = Session::open(self.database.connector(), "lead").await?;
+        // The server ends it, and with it the leadership: one that is there and does nothing would lead for ever.
+        let limit = format!("SET idle_session_timeout = {}", self.database.settings().silence_ms);
+        session
+            .run(ANSWER, async |connection| {
+                connection.execute(limit.as_str()).await.map(drop)
+            })
+            .await?;
+        Ok(session)
     }
 
     fn keep(&self, session: Session) {

@@ -41,7 +41,13 @@ pub struct Settings {
     pub held_ms: u64,
     /// How often the relay looks for new events when nobody rings, milliseconds (50: what a lost wake-up costs).
     pub poll_ms: u64,
+    /// How long a relay that leads may be silent until others may lead, milliseconds (15,000: it says something every second,
+    /// and a busy machine makes it late). At least 10,000.
+    pub silence_ms: u64,
 }
+
+/// Shorter, and a leader that only waits for an answer would be taken for dead.
+const LEAST_SILENCE_MS: u64 = 10_000;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -59,6 +65,7 @@ impl Default for Settings {
             lock_ms: 4_000,
             held_ms: 3_000,
             poll_ms: 50,
+            silence_ms: 15_000,
         }
     }
 }
@@ -86,9 +93,13 @@ impl Settings {
             ("lock_ms", self.lock_ms, 600_000),
             ("held_ms", self.held_ms, 600_000),
             ("poll_ms", self.poll_ms, 600_000),
+            ("silence_ms", self.silence_ms, 600_000),
         ];
         let wrong = numbers.iter().filter(|(_, value, most)| !(1..=*most).contains(value));
         problems.extend(wrong.map(|(name, _, most)| format!("postgres.{name} must be 1 to {most}")));
+        if (1..LEAST_SILENCE_MS).contains(&self.silence_ms) {
+            problems.push(format!("postgres.silence_ms must be at least {LEAST_SILENCE_MS}"));
+        }
         if self.lock_ms > self.statement_ms {
             problems.push("postgres.lock_ms must be at most postgres.statement_ms".to_owned());
         }
@@ -147,6 +158,7 @@ mod tests {
             ("postgres.batch_events", |s| s.batch_events = 0),
             ("postgres.connect_ms", |s| s.connect_ms = 0),
             ("postgres.lock_ms", |s| s.lock_ms = 60_000),
+            ("postgres.silence_ms", |s| s.silence_ms = 9_999),
         ] {
             assert!(problem(change).starts_with(name), "{}", problem(change));
         }

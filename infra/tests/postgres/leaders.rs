@@ -47,6 +47,31 @@ async fn a_standby_leads_when_the_leader_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_silent_is_replaced_and_one_that_asks_is_not() {
+    const SILENCE: Duration = Duration::from_secs(5);
+    let opened = Opened::with(|settings| settings.silence_ms = 5_000).await;
+    let (one, two) = (
+        PostgresOutbox::new(opened.database()),
+        PostgresOutbox::new(opened.database()),
+    );
+    let [silent, asking] = [0, 1].map(|number| SliceGroup { number, of: 2 });
+    let lead = async |outbox: &PostgresOutbox, group| outbox.lead(group).await.expect("it can be asked");
+    let mut silent_leader = lead(&one, silent).await.expect("nobody leads yet");
+    let mut asking_leader = lead(&one, asking).await.expect("nobody leads yet");
+    let started = Instant::now();
+    let mut replaced = None;
+    eventually("whoever is silent is replaced", async || {
+        replaced = lead(&two, silent).await;
+        assert!(asking_leader.is_held().await.expect("it can be asked"));
+        replaced.is_some()
+    })
+    .await;
+    assert!(started.elapsed() >= SILENCE, "after {:?}", started.elapsed());
+    assert!(lead(&two, asking).await.is_none(), "there are two leaders");
+    assert!(!matches!(silent_leader.is_held().await, Ok(true)), "it knows");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_asks_on_one_connection() {
     let opened = Opened::fresh().await;
     let mut administrator = opened.administrator().await;

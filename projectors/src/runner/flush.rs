@@ -34,6 +34,7 @@ impl Following {
         let Some(end) = events.last().map(|event| event.slice_pos) else {
             return;
         };
+        let inside = self.shared.gate.enter().await;
         let started = Instant::now();
         let mut lost = false;
         for index in 0..self.tracks.len() {
@@ -47,6 +48,7 @@ impl Following {
             );
             lost |= self.flush_into(index, &events, end).instrument(span).await;
         }
+        drop(inside);
         metrics::histogram!(FLUSH_SECONDS).record(started.elapsed().as_secs_f64());
         metrics::histogram!(FLUSH_EVENTS).record(events.len() as f64);
         if lost {
@@ -67,6 +69,7 @@ impl Following {
         self.tracks[index].reach(end);
         self.settle_in(index);
         let lost = self.note(index).await || lost;
+        self.shared.reached.note(self.slice, name, end);
         metrics::counter!(APPLIED, "projection" => name).increment(new.len() as u64);
         for event in &new {
             let (stream, sequence) = (&event.stream, event.sequence);
@@ -176,6 +179,7 @@ impl Following {
 
     /// Notes what has settled since the last event, so that a quiet slice does not go back to before its last events for ever.
     pub(super) async fn settle(&mut self) {
+        let _inside = self.shared.gate.enter().await;
         for index in 0..self.tracks.len() {
             if self.settle_in(index) {
                 // Where the read model was lost meanwhile, this slice is told of it like every other.

@@ -121,10 +121,11 @@ enum Next {
 }
 
 /// Counts a slice while it is followed.
-struct Counted(Shared);
+struct Counted(Shared, Slice);
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        self.0.reached.forget(self.1);
         self.0.status.count(-1);
     }
 }
@@ -132,12 +133,12 @@ impl Drop for Counted {
 /// Follows a slice until it is taken away or the process stops.
 pub(super) async fn follow(shared: Shared, assignment: Assignment) {
     shared.status.count(1);
-    let _counted = Counted(shared.clone());
     let Assignment {
         slice,
         mut deliveries,
         acknowledge,
     } = assignment;
+    let _counted = Counted(shared.clone(), slice);
     let stop = shared.stop.clone();
     let Some(mut following) = stop
         .run_until_cancelled(Following::begin(shared, slice, acknowledge))
@@ -158,6 +159,9 @@ impl Following {
         let mut tracks = Vec::new();
         for projection in shared.projections.iter() {
             tracks.push(track(&shared, slice, projection).await);
+        }
+        for track in &tracks {
+            shared.reached.note(slice, track.tables.projection, track.position());
         }
         let settled = tracks.iter().map(|track| track.checkpoint.settled).min().unwrap_or(0);
         Self {
@@ -184,7 +188,7 @@ impl Following {
         let most = self.shared.settings.flush_events;
         let stop = self.shared.stop.clone();
         loop {
-            if !self.may_go_on().await {
+            if stop.run_until_cancelled(self.shared.gate.is_open()).await.is_none() {
                 return;
             }
             let settle = self.shared.settings.settle;
@@ -194,6 +198,7 @@ impl Following {
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                () = self.shared.gate.is_shut() => continue,
                 // Nobody else can close it while this slice holds `Shared`.
                 _ = self.losses.changed() => Next::GoBack,
                 // Whatever waits is taken; the flush before was the time in which it gathered.
@@ -215,17 +220,6 @@ impl Following {
             Next::GoBack => self.rewind().await,
             Next::Settle => self.settle().await,
         }
-    }
-
-    /// Waits while an operator lets the projectors stand still. Not, when the process stops.
-    async fn may_go_on(&self) -> bool {
-        self.shared.stop.run_until_cancelled(self.resumed()).await.is_some()
-    }
-
-    async fn resumed(&self) {
-        let mut paused = self.shared.paused.clone();
-        // An error: whoever held the switch is gone, and nobody pauses any more.
-        drop(paused.wait_for(|paused| !*paused).await);
     }
 
     /// Takes deliveries: in order, without those that came before, and with what is missing between them.
@@ -256,7 +250,6 @@ impl Following {
     async fn heal(&mut self, until: u64) {
         let mut backoff = Backoff::new();
         while self.reader.last() < until {
-            self.resumed().await;
             let page = match self.shared.ports.log.read_slice(self.slice, self.reader.last()).await {
                 Ok(page) => page,
                 Err(error) => {
@@ -296,6 +289,9 @@ impl Following {
         for track in &mut self.tracks {
             track.checkpoint.position = track.checkpoint.settled;
             track.reached.clear();
+            self.shared
+                .reached
+                .note(self.slice, track.tables.projection, track.checkpoint.position);
         }
         Box::pin(self.heal(until)).await;
     }

@@ -13,12 +13,15 @@ use cocotalk_application::port::outbox::{Lease, LogRecord, Outbox, SliceGroup};
 use cocotalk_application::port::publisher::{Publisher, RelayPorts};
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::chance::Chance;
 use crate::world::locked;
 
 /// Events of one slice that one read returns.
 const PAGE: usize = 5;
+/// How long a leader may be silent.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// What outlives every relay.
 pub(crate) struct Bus {
@@ -28,7 +31,8 @@ pub(crate) struct Bus {
     log: Mutex<Vec<Vec<LogRecord>>>,
     rung: Notify,
     progress: Mutex<[u64; SLICES]>,
-    leases: Mutex<HashMap<SliceGroup, (u64, u64)>>,
+    /// Which relay leads a group, by which lease, and when it was asked for last.
+    leases: Mutex<HashMap<SliceGroup, (u64, u64, Instant)>>,
     next: AtomicU64,
     /// Everything that ever was on the bus, by slice.
     history: Mutex<Vec<Vec<LogRecord>>>,
@@ -60,12 +64,12 @@ impl Bus {
 
     /// Takes away every lease of a relay, or of all.
     pub(crate) fn revoke(&self, of: Option<u64>) {
-        locked(&self.leases).retain(|_, (relay, _)| of.is_some_and(|of| of != *relay));
+        locked(&self.leases).retain(|_, (relay, ..)| of.is_some_and(|of| of != *relay));
     }
 
     /// How many groups a relay leads.
     pub(crate) fn led(&self, by: u64) -> usize {
-        locked(&self.leases).values().filter(|(relay, _)| *relay == by).count()
+        locked(&self.leases).values().filter(|(relay, ..)| *relay == by).count()
     }
 
     /// Empties all partitions, as time does.
@@ -116,6 +120,8 @@ pub(crate) struct Relay {
     pub(crate) bus: Arc<Bus>,
     pub(crate) id: u64,
     pub(crate) frozen: watch::Sender<bool>,
+    /// Publishing does not end, while everything else goes on.
+    pub(crate) stuck: watch::Sender<bool>,
 }
 
 impl Relay {
@@ -124,6 +130,7 @@ impl Relay {
             bus: Arc::clone(bus),
             id: bus.next.fetch_add(1, Ordering::Relaxed),
             frozen: watch::Sender::new(false),
+            stuck: watch::Sender::new(false),
         }
     }
 
@@ -202,11 +209,12 @@ impl Outbox for Relay {
     async fn lead(&self, group: SliceGroup) -> Result<Option<Box<dyn Lease>>, StoreError> {
         self.step().await?;
         let mut leases = locked(&self.bus.leases);
+        leases.retain(|_, (.., asked)| asked.elapsed() < SILENCE);
         if leases.contains_key(&group) {
             return Ok(None);
         }
         let number = self.bus.next.fetch_add(1, Ordering::Relaxed);
-        leases.insert(group, (self.id, number));
+        leases.insert(group, (self.id, number, Instant::now()));
         Ok(Some(Box::new(LeaseDouble {
             relay: self.clone(),
             group,
@@ -225,7 +233,15 @@ struct LeaseDouble {
 impl Lease for LeaseDouble {
     async fn is_held(&mut self) -> Result<bool, StoreError> {
         self.relay.step().await?;
-        Ok(locked(&self.relay.bus.leases).get(&self.group) == Some(&(self.relay.id, self.number)))
+        let mut leases = locked(&self.relay.bus.leases);
+        let Some((relay, number, asked)) = leases.get_mut(&self.group) else {
+            return Ok(false);
+        };
+        let is_mine = (*relay, *number) == (self.relay.id, self.number);
+        if is_mine {
+            *asked = Instant::now();
+        }
+        Ok(is_mine)
     }
 
     async fn release(self: Box<Self>) {
@@ -235,8 +251,8 @@ impl Lease for LeaseDouble {
 
 impl Drop for LeaseDouble {
     fn drop(&mut self) {
-        let mine = (self.relay.id, self.number);
-        locked(&self.relay.bus.leases).retain(|group, lease| *group != self.group || *lease != mine);
+        let mine = (self.group, self.relay.id, self.number);
+        locked(&self.relay.bus.leases).retain(|group, (relay, number, _)| (*group, *relay, *number) != mine);
     }
 }
 
@@ -255,6 +271,8 @@ impl Publisher for Relay {
             }
             locked(&self.bus.history)[record.slice.index()].push(record);
         }
+        let mut stuck = self.stuck.subscribe();
+        drop(stuck.wait_for(|stuck| !*stuck).await);
         // Everything is published, and the answer gets lost.
         self.step().await
     }

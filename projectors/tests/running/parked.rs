@@ -1,7 +1,6 @@
 //! What operators do with events that wait, while projectors run.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cocotalk_application::following::Aggregate;
 use cocotalk_application::metrics::PARKED_AGGREGATES;
@@ -125,13 +124,12 @@ fn a_second_bad_event_is_not_lost_when_the_first_was_mended_meanwhile() {
         let projection = Arc::clone(&fold) as Arc<dyn Projection>;
         let retried = operator(&world).retry(&projection, Aggregate::from(room)).await;
         assert_eq!(retried.expect("the stores work").len(), 2);
-        projectors.paused.send_replace(true);
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(projectors.gate.shut().await);
         // 3 is free, 4 is bad, 5 and 6 wait behind it: 5 in the same flush, 6 in a later one.
         for _ in 3..=5 {
             deliver(&bus, &world.append(room)).await;
         }
-        projectors.paused.send_replace(false);
+        projectors.gate.open();
         projectors.reach(slice(), 5).await;
         deliver(&bus, &world.append(room)).await;
         projectors.reach(slice(), 6).await;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,9 +15,10 @@ use cocotalk_application::port::row_store::RowStore;
 use cocotalk_application::projection::Projection;
 use cocotalk_domain::event::DecodeError;
 use cocotalk_domain::stream::{Slice, StreamId};
+use cocotalk_projectors::gate::Gate;
 use cocotalk_projectors::metrics::{DROPPED, HEALED, REWINDS};
 use cocotalk_projectors::runner::{self, RunnerSettings, RunnerStatus};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -70,7 +72,7 @@ pub(crate) struct Projectors {
     pub(crate) process: Arc<Process>,
     pub(crate) status: RunnerStatus,
     pub(crate) stop: CancellationToken,
-    pub(crate) paused: watch::Sender<bool>,
+    pub(crate) gate: Gate,
     folds: Vec<Arc<Fold>>,
     assign: mpsc::Sender<Assignment>,
     tasks: JoinSet<()>,
@@ -79,11 +81,7 @@ pub(crate) struct Projectors {
 impl Projectors {
     pub(crate) fn start(world: &Arc<World>, folds: &[Arc<Fold>]) -> Self {
         let process = Process::of(world);
-        let (stop, status, paused) = (
-            CancellationToken::new(),
-            RunnerStatus::default(),
-            watch::Sender::new(false),
-        );
+        let (stop, status, gate) = (CancellationToken::new(), RunnerStatus::default(), Gate::default());
         let (assign, queue) = mpsc::channel(64);
         let ports = ProjectorPorts {
             assignments: Arc::new(Broker {
@@ -108,14 +106,14 @@ impl Projectors {
             projections,
             settings,
             status.clone(),
-            paused.subscribe(),
+            gate.clone(),
             stop.clone(),
         ));
         Self {
             process,
             status,
             stop,
-            paused,
+            gate,
             folds: folds.to_vec(),
             assign,
             tasks,
@@ -228,7 +226,7 @@ fn paused_projectors_take_nothing() {
     run(&Counters::default(), async {
         let (world, fold) = (World::new(1), Fold::new("a"));
         let projectors = Projectors::start(&world, &[Arc::clone(&fold)]);
-        projectors.paused.send_replace(true);
+        assert!(projectors.gate.shut().await);
         let [before, later] = [slice(), Slice::new(6).expect("there are so many")];
         append(&world, streams(later, 1)[0], 3);
         let bus = projectors.assign(before).await;
@@ -237,9 +235,40 @@ fn paused_projectors_take_nothing() {
         deliver(&bus, &events[0]).await;
         tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!((projectors.reached(before), projectors.reached(later)), (0, 0));
-        projectors.paused.send_replace(false);
+        assert_eq!(projectors.status.describe(), "follows 2 slices, 6 events behind");
+        projectors.gate.open();
         projectors.reach(before, 3).await;
         projectors.reach(later, 3).await;
+        until("nothing is behind", || {
+            projectors.status.describe() == "follows 2 slices"
+        })
+        .await;
+        assert_straight(&world, &fold);
+        projectors.leave().await;
+    });
+}
+
+#[test]
+fn whoever_pauses_waits_for_what_is_under_way() {
+    run(&Counters::default(), async {
+        let (world, fold) = (World::new(1), Fold::new("a"));
+        let projectors = Projectors::start(&world, &[Arc::clone(&fold)]);
+        let bus = projectors.assign(slice()).await;
+        deliver(&bus, &append(&world, streams(slice(), 1)[0], 1)[0]).await;
+        projectors.reach(slice(), 1).await;
+        world.is_down.store(true, Ordering::Relaxed);
+        deliver(&bus, &append(&world, streams(slice(), 1)[0], 1)[0]).await;
+        until("it tries", || projectors.status.fault().is_some()).await;
+        let early = tokio::time::timeout(Duration::from_mins(5), projectors.gate.shut()).await;
+        assert!(early.is_err(), "what it tries is not done");
+        world.is_down.store(false, Ordering::Relaxed);
+        assert!(projectors.gate.shut().await);
+        let under_way = projectors.reached(slice());
+        deliver(&bus, &append(&world, streams(slice(), 1)[0], 1)[0]).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        assert_eq!((under_way, projectors.reached(slice())), (2, 2));
+        projectors.gate.open();
+        projectors.reach(slice(), 3).await;
         assert_straight(&world, &fold);
         projectors.leave().await;
     });

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use cocotalk_application::error::{StoreError, chain};
+use cocotalk_application::error::StoreError;
 use cocotalk_application::port::clock::Clock;
 use cocotalk_application::port::event_log::{EventLog, RecordedEvent};
 use cocotalk_application::port::live::{Committed, Ephemeral, EventFeed, Typing};
@@ -101,14 +101,10 @@ impl Hub {
     /// socket to come back later. While what is to be told waits for a store, hearts beat on.
     pub async fn run(self: Arc<Self>, feed: broadcast::Receiver<Committed>, stop: CancellationToken) {
         let fill = async {
-            if let Some(Err(error)) = stop.run_until_cancelled(self.fill()).await {
-                tracing::warn!(
-                    "the window begins at the start, nobody is replayed what was before: {}",
-                    chain(&error)
-                );
+            if self.fill(&stop).await.is_some() {
+                self.filled.send_replace(true);
+                self.told.send_modify(|told| *told += 1);
             }
-            self.filled.send_replace(true);
-            self.told.send_modify(|told| *told += 1);
         };
         let tell = async {
             tokio::select! {

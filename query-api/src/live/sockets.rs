@@ -30,6 +30,18 @@ pub(super) struct Socket {
     pub(super) rooms: Vec<RoomId>,
 }
 
+impl Socket {
+    /// Queues something. Whether there was room; if not, nothing is queued any more: what came after it would show a hole to a
+    /// client that catches up at that moment, before it is let go.
+    fn queue(&mut self, what: Outgoing) -> bool {
+        let has_room = self.outbox.try_send(what).is_ok();
+        if !has_room {
+            self.outbox.close_channel();
+        }
+        has_room
+    }
+}
+
 /// The connected sessions. Whoever cannot keep up is noted as slow, and is for the caller to let go.
 #[derive(Default)]
 pub(super) struct Sockets {
@@ -57,7 +69,7 @@ impl Sockets {
     /// Queues something for one socket.
     pub(super) fn send(&mut self, id: SocketId, what: Outgoing) {
         if let Some(socket) = self.all.get_mut(&id)
-            && socket.outbox.try_send(what).is_err()
+            && !socket.queue(what)
         {
             self.slow.push(id);
         }
@@ -66,7 +78,7 @@ impl Sockets {
     /// Queues something for every socket whose id is in this part of all.
     pub(super) fn send_to_part(&mut self, what: &Outgoing, part: u64, parts: u64) {
         for (id, socket) in &mut self.all {
-            if id % parts == part && socket.outbox.try_send(what.clone()).is_err() {
+            if id % parts == part && !socket.queue(what.clone()) {
                 self.slow.push(*id);
             }
         }
@@ -75,5 +87,34 @@ impl Sockets {
     /// Those who could not keep up since this was last asked.
     pub(super) fn take_slow(&mut self) -> Vec<SocketId> {
         std::mem::take(&mut self.slow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(text: &'static str) -> Outgoing {
+        Outgoing::Frame(Utf8Bytes::from_static(text))
+    }
+
+    #[test]
+    fn whoever_catches_up_too_late_is_told_nothing_after_the_first_thing_that_was_lost() {
+        let (outbox, mut told) = mpsc::channel(1);
+        let mut sockets = Sockets::default();
+        let (user, rooms) = (UserId::from_u128(1), Vec::new());
+        sockets.insert(7, Socket { user, outbox, rooms });
+        let mut next = || told.try_recv().map(|outgoing| format!("{outgoing:?}"));
+        let shown = |text| format!("{:?}", frame(text));
+        for text in ["1", "2", "3"] {
+            sockets.send(7, frame(text));
+        }
+        assert_eq!(next().ok(), Some(shown("1")));
+        sockets.send(7, frame("4"));
+        sockets.send_to_part(&frame("5"), 0, 1);
+        assert_eq!(next().ok(), Some(shown("2")));
+        assert!(next().is_err(), "3 was lost, so 4 and 5 must not be there");
+        let slow = sockets.take_slow();
+        assert!(!slow.is_empty() && slow.iter().all(|id| *id == 7), "{slow:?}");
     }
 }

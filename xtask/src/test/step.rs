@@ -72,7 +72,7 @@ impl Step {
         match self {
             Self::Servers => &["servers"],
             Self::Adapters => &["command_bus", "kafka", "postgres", "scylla"],
-            Self::Cluster => &["cluster"],
+            Self::Cluster => &["cluster", "faults"],
             Self::Fmt
             | Self::Tidy
             | Self::Alerts

@@ -195,7 +195,7 @@ fn log(events: &[Arc<RecordedEvent>]) {
 }
 
 /// Tries until it works, with growing pauses: sockets wait rather than miss something. `None` when stopped.
-async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
+pub(super) async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
     stop: &CancellationToken,
     mut attempt: impl FnMut() -> F,
 ) -> Option<T> {

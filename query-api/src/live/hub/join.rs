@@ -95,8 +95,11 @@ impl Hub {
     /// each is either in the rows or in the window, and whatever comes later is told.
     pub(in super::super) async fn join(&self, user: UserId, cursor: Option<&str>) -> Result<Joined, JoinError> {
         let cursor = cursor.map(|text| text.parse::<Cursor>().ok());
-        if let Some(Some(cursor)) = &cursor {
-            self.cover(cursor).await;
+        if let Some(Some(cursor)) = &cursor
+            && !self.cover(cursor).await
+            && self.is_of_the_log(cursor).await?
+        {
+            return Err(JoinError::FeedBehind);
         }
         let noted = self.tables().window.cursor();
         let checkpoints = &self.ports.checkpoints;
@@ -147,13 +150,20 @@ impl Hub {
     }
 
     /// Gives the window a moment to cover a cursor: it may still be filled with what was before the start, and a cursor of
-    /// another node may be ahead of what has come through the feed here. Too late is a reset.
-    async fn cover(&self, cursor: &Cursor) {
+    /// another node may be ahead of what has come through the feed here. Whether it was long enough to tell; if not, whoever
+    /// comes again, here or elsewhere, may still be replayed what they missed.
+    async fn cover(&self, cursor: &Cursor) -> bool {
         let settled = |tables: &Tables| {
             let is_filled = *self.filled.borrow();
             tables.window.covers(cursor) || (is_filled && !tables.window.is_before(cursor))
         };
-        self.wait_until(settled).await;
+        self.wait_until(settled).await
+    }
+
+    /// Whether a cursor can be of our log, and is not of another one or made up.
+    async fn is_of_the_log(&self, cursor: &Cursor) -> Result<bool, StoreError> {
+        let heads = self.ports.log.heads().await?;
+        Ok(cursor.0.iter().zip(&heads).all(|(pos, head)| pos <= head))
     }
 
     /// Waits for a moment until something holds of what was told. Whether it does.

@@ -263,6 +263,40 @@ async fn a_cursor_of_a_node_that_is_ahead_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cursor_that_this_node_does_not_reach_in_time_is_no_reset() {
+    let (node, room, [mina, jun]) = group_with_jun().await;
+    node.world.say(room, mina, "다른 노드가 먼저 말했다");
+    let cursor = Cursor(node.world.heads()).to_string();
+    let refused = ends(node.hub.join(jun, Some(&cursor))).await;
+    assert!(matches!(refused, Err(JoinError::FeedBehind)), "{refused:?}");
+    node.publish().await;
+    let told = Told::of(ends(node.hub.join(jun, Some(&cursor))).await.unwrap());
+    assert_eq!((told.resumed, told.missed.len()), (Resumed::Replayed, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_just_started_and_cannot_ask_the_log_resets_nobody() {
+    let (before, room, [mina, jun]) = group_with_jun().await;
+    let cursor = before.join(jun).await.cursor.to_string();
+    before.world.say(room, mina, "새 노드가 뜨기 전");
+    before.publish().await;
+    let settings = LiveSettings {
+        window_s: 3_000_000_000,
+        ..LiveSettings::default()
+    };
+    let node = Node::with(&before.world, settings).await;
+    node.world.fault(Part::Log, Some(Fault::Away));
+    let refused = ends(node.hub.join(jun, Some(&cursor))).await;
+    assert!(matches!(refused, Err(JoinError::Store(_))), "{refused:?}");
+    node.world.fault(Part::Log, None);
+    let told = Told::of(ends(node.hub.join(jun, Some(&cursor))).await.unwrap());
+    assert_eq!(
+        (told.resumed, types(&told.missed, room)),
+        (Resumed::Replayed, vec!["message.sent".to_owned()])
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cursor_that_is_nobodys_is_a_reset() {
     let (node, room, [mina, jun]) = group_with_jun().await;
     let mut heads = node.world.heads();
