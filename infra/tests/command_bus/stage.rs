@@ -287,6 +287,8 @@ const fn line(event: &RoomEvent) -> Option<u64> {
         RoomEvent::Opened(e) => Some(e.seq.0),
         RoomEvent::MembersInvited(e) => Some(e.seq.0),
         RoomEvent::MemberLeft(e) => Some(e.seq.0),
+        RoomEvent::MemberKicked(e) => Some(e.seq.0),
+        RoomEvent::RoleGiven(e) => Some(e.seq.0),
         RoomEvent::Renamed(e) => Some(e.seq.0),
         RoomEvent::NoticeChanged(e) => Some(e.seq.0),
         RoomEvent::MessageSent(e) => Some(e.seq.0),
