@@ -32,18 +32,20 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Text,
+        Self::Invited,
+        Self::Left,
+        Self::Renamed,
+        Self::Notice,
+        Self::Kicked,
+        Self::RoleChanged,
+    ];
+
     /// The kind of this number.
     pub fn from_number(number: i16) -> Option<Self> {
-        const ALL: [ItemKind; 7] = [
-            ItemKind::Text,
-            ItemKind::Invited,
-            ItemKind::Left,
-            ItemKind::Renamed,
-            ItemKind::Notice,
-            ItemKind::Kicked,
-            ItemKind::RoleChanged,
-        ];
-        ALL.into_iter().find(|kind| *kind as i16 == number)
+        Self::ALL.into_iter().find(|kind| *kind as i16 == number)
     }
 
     /// Whether it is a message of a person, and so counts as unread.

@@ -7,7 +7,6 @@ use cocotalk_application::projection::{Poison, Projection};
 use cocotalk_application::row::{ItemKind, ItemMeta, LastItem, MessageRow, ReplyMeta, RoomRow, RowWrite};
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
-use cocotalk_domain::limits::MEMBERS_SAMPLE;
 use cocotalk_domain::number::{Cnt, Seq, Version};
 use cocotalk_domain::room::event::{MemberKicked, MemberLeft, MembersInvited, MessageSent, Opened, ReplyTo, RoleGiven};
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings};
@@ -235,7 +234,7 @@ fn opened(e: &Opened, version: Version) -> Vec<RowWrite> {
         name: e.name.as_ref().map(ToString::to_string),
         owner_id: group.then_some(e.by),
         member_count: e.user_ids.len() as u32,
-        member_sample: e.user_ids.iter().copied().take(MEMBERS_SAMPLE).collect(),
+        member_sample: e.sample(),
         notice: None,
         settings: Settings::default(),
         created_at: e.at,

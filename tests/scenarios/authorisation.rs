@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::client::{Api, Call, new_key, number, text};
 use crate::harness::person::Person;
+use crate::harness::socket::Socket;
 
 /// Everybody there can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,11 @@ impl By {
         Self::Admin,
         Self::Owner,
     ];
+
+    /// Whether they are somebody, and in no group of the tables.
+    const fn is_outside(self) -> bool {
+        matches!(self, Self::Stranger | Self::Left | Self::Kicked)
+    }
 
     /// What a call answers: `[member, admin, owner]` says what among members.
     const fn status(self, members: [u16; 3]) -> u16 {
@@ -162,6 +168,30 @@ const WHERE_ONLY_ADMINS_MAY: &[Row] = &[
     ),
 ];
 
+/// In a direct room, for whoever stays in it and for who left it, which nobody else is told: both are members for ever.
+const IN_A_DIRECT_ROOM: &[(&str, &str, &str, u16)] = &[
+    (GET, "/v1/rooms/{room}", "", 200),
+    (GET, "/v1/rooms/{room}/members", "", 200),
+    (GET, "/v1/rooms/{room}/messages", "", 200),
+    (GET, "/v1/rooms/{room}/changes?after_version=0", "", 200),
+    (PATCH, "/v1/rooms/{room}", r#"{"name": "새 이름"}"#, 409),
+    (PATCH, "/v1/rooms/{room}", r#"{"notice": "새 공지"}"#, 409),
+    (PATCH, "/v1/rooms/{room}", r#"{"settings": {"invite_by": "all"}}"#, 409),
+    (POST, "/v1/rooms/{room}/members", r#"{"user_ids": ["{guest}"]}"#, 201),
+    (DELETE, "/v1/rooms/{room}/members/me", "", 204),
+    (DELETE, "/v1/rooms/{room}/members/{me}", "", 409),
+    (DELETE, "/v1/rooms/{room}/members/{guest}", "", 409),
+    (PUT, "/v1/rooms/{room}/members/{me}/role", r#"{"role": "owner"}"#, 409),
+    (PUT, "/v1/rooms/{room}/preferences", r#"{"pinned": true}"#, 204),
+    (PUT, "/v1/rooms/{room}/read-marker", r#"{"seq": 1}"#, 204),
+    (
+        POST,
+        "/v1/rooms/{room}/messages",
+        r#"{"kind": "text", "text": "안녕"}"#,
+        201,
+    ),
+];
+
 /// The people that all rooms of a table are made of.
 struct Cast {
     owner: Person,
@@ -201,6 +231,18 @@ impl Cast {
         self.owner.kicking(&room, &self.kicked).await.is(204);
         let path = format!("/v1/rooms/{room}");
         self.owner.patch(path, &json!({"settings": settings})).await.is(200);
+        Place {
+            cast: self,
+            room,
+            message,
+        }
+    }
+
+    /// The direct room of a member and somebody who left it after its first message.
+    async fn direct(&self) -> Place<'_> {
+        let room = self.member.direct(&self.left).await;
+        let message = text(&self.member.say(&room, "첫 글").await["message_id"]);
+        self.left.leaving(&room).await.is(204);
         Place {
             cast: self,
             room,
@@ -265,44 +307,53 @@ impl Place<'_> {
         }
     }
 
-    async fn version(&self) -> u64 {
-        number(&self.cast.owner.room(&self.room).await["version"])
+    async fn version(&self, member: By) -> u64 {
+        let member = self.cast.person(member).unwrap_or(&self.cast.owner);
+        number(&member.room(&self.room).await["version"])
+    }
+
+    /// Who is refused is told why, and nothing happens: `witness` is in the room and sees that.
+    async fn refuses(&self, by: By, row: Row, expected: u16, witness: By) {
+        let told = format!("{} {} {} by {by:?}", row.0, row.1, row.2);
+        let before = self.version(witness).await;
+        let reply = self.call(by, row).await;
+        assert_eq!(reply.status, expected, "{told}: {reply}");
+        let problem = reply.problem(expected);
+        let code = text(&problem["code"]);
+        match expected {
+            401 if by == By::NoToken => assert_eq!(code, "unauthenticated", "{told}"),
+            401 => assert_eq!(code, "invalid_token", "{told}"),
+            404 if by.is_outside() => {
+                let nowhere = Place {
+                    room: new_key(),
+                    message: self.message.clone(),
+                    ..*self
+                };
+                let nowhere = nowhere.call(by, row).await.refused(404, "room_not_found");
+                let same = |problem: &Value| [problem["code"].clone(), problem["detail"].clone()];
+                assert_eq!(
+                    same(&problem),
+                    same(&nowhere),
+                    "{told}: a room that is there looks like one that is not"
+                );
+            }
+            _ => assert_ne!(code, "room_not_found", "{told}"),
+        }
+        assert_eq!(self.version(witness).await, before, "{told}: something happened");
     }
 }
 
 /// Tries a row by everybody who is refused in one room, and by everybody else in a room of their own.
 async fn try_row(cast: &Cast, settings: &Value, row: Row) {
-    let mut refusals = cast.group(settings).await;
-    let before = refusals.version().await;
+    let refusing = cast.group(settings).await;
     for by in By::ALL {
         let expected = by.status(row.3);
-        let told = format!("{} {} {} by {by:?}", row.0, row.1, row.2);
         if expected < 300 {
-            let place = cast.group(settings).await;
-            let reply = place.call(by, row).await;
-            assert_eq!(reply.status, expected, "{told}: {reply}");
-            continue;
+            let reply = cast.group(settings).await.call(by, row).await;
+            assert_eq!(reply.status, expected, "{by:?}: {reply}");
+        } else {
+            refusing.refuses(by, row, expected, By::Owner).await;
         }
-        let reply = refusals.call(by, row).await;
-        assert_eq!(reply.status, expected, "{told}: {reply}");
-        let code = text(&reply.problem(expected)["code"]);
-        match by {
-            By::NoToken => assert_eq!(code, "unauthenticated", "{told}"),
-            By::Garbage => assert_eq!(code, "invalid_token", "{told}"),
-            By::Stranger | By::Left | By::Kicked => {
-                assert_eq!(code, "room_not_found", "{told}");
-                let room = std::mem::replace(&mut refusals.room, new_key());
-                let nowhere = refusals.call(by, row).await;
-                refusals.room = room;
-                assert_eq!(
-                    (nowhere.status, nowhere.value()["detail"].clone()),
-                    (expected, reply.value()["detail"].clone()),
-                    "{told}: a room that is there looks like one that is not"
-                );
-            }
-            By::Member | By::Admin | By::Owner => assert_ne!(code, "room_not_found", "{told}"),
-        }
-        assert_eq!(refusals.version().await, before, "{told}: something happened");
     }
 }
 
@@ -323,6 +374,53 @@ async fn in_a_group_where_only_admins_rename_and_invite_members_do_not() {
         json!({"rename_by": "admins", "invite_by": "admins"}),
     )
     .await;
+}
+
+#[tokio::test]
+async fn in_a_direct_room_both_may_do_the_same_also_who_left_it() {
+    let cast = Cast::gather().await;
+    let place = cast.direct().await;
+    for (method, path, body, status) in IN_A_DIRECT_ROOM {
+        let row = (*method, *path, *body, [*status; 3]);
+        for by in [By::NoToken, By::Garbage, By::Stranger, By::Kicked] {
+            place.refuses(by, row, by.status(row.3), By::Member).await;
+        }
+        for by in [By::Member, By::Left] {
+            if *status < 300 {
+                let reply = place.call(by, row).await;
+                assert_eq!(reply.status, *status, "{by:?}: {reply}");
+            } else {
+                place.refuses(by, row, *status, By::Member).await;
+            }
+        }
+    }
+}
+
+/// Over the socket, where there is no answer to a mark: it only must come to nothing.
+#[tokio::test]
+async fn over_the_socket_there_is_no_room_for_who_is_not_in_it_either() {
+    let cast = Cast::gather().await;
+    let place = cast.group(&json!({})).await;
+    let (room, before) = (&place.room, place.version(By::Owner).await);
+    for by in [By::Stranger, By::Left, By::Kicked] {
+        let person = cast.person(by).unwrap();
+        let mut socket = Socket::open(person).await;
+        for frame in [
+            json!({"op": "typing", "room_id": room}),
+            json!({"op": "focus", "room_id": room}),
+        ] {
+            socket.send(&frame).await;
+            let problem = socket.wait_for("a problem", |frame| frame["op"] == "problem").await;
+            assert_eq!(problem["problem"]["code"], "room_not_found", "{by:?} {frame}");
+        }
+        socket.send(&json!({"op": "read", "room_id": room, "seq": 1})).await;
+        let said = json!({"kind": "text", "text": "여기 있어도 돼?"});
+        let answer = socket.post(room, &new_key(), &said).await;
+        assert_eq!(answer["problem"]["code"], "room_not_found", "{by:?} {answer}");
+    }
+    assert_eq!(place.version(By::Owner).await, before);
+    let members = cast.owner.roles(room).await;
+    assert_eq!(members.len(), 4, "{members:?}");
 }
 
 /// Every call that the description names about a room stands in the table: a new one that is forgotten is found here.

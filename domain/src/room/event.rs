@@ -6,6 +6,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MessageId, RoomId, UserId};
+use crate::limits::MEMBERS_SAMPLE;
 use crate::number::{Cnt, Seq};
 use crate::room::{Role, RoomKind, Settings};
 use crate::sealed::Sealed;
@@ -100,6 +101,16 @@ pub struct Opened {
     pub seq: Seq,
     /// When.
     pub at: Instant,
+}
+
+impl Opened {
+    /// The first few members, in the order in which the events that change who is in the room name them.
+    pub fn sample(&self) -> Vec<UserId> {
+        let mut sample = self.user_ids.clone();
+        sample.sort_unstable();
+        sample.truncate(MEMBERS_SAMPLE);
+        sample
+    }
 }
 
 /// People were let into a group.

@@ -6,7 +6,6 @@ use cocotalk_application::row::{
     ItemKind, ItemMeta, LastItem, MemberRow, MessageRow, ProfileRow, ReplyMeta, RoomRow, UserReadRow, UserRoomRow,
 };
 use cocotalk_domain::id::{RoomId, UserId};
-use cocotalk_domain::limits::MEMBERS_SAMPLE;
 use cocotalk_domain::number::{Cnt, Seq, Version};
 use cocotalk_domain::room::event::Opened;
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings};
@@ -178,7 +177,7 @@ impl Rows {
                 name: None,
                 owner_id: group.then_some(e.by),
                 member_count: e.user_ids.len() as u32,
-                member_sample: e.user_ids.iter().copied().take(MEMBERS_SAMPLE).collect(),
+                member_sample: e.sample(),
                 notice: None,
                 settings: Settings::default(),
                 created_at: e.at,
