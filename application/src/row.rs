@@ -25,14 +25,27 @@ pub enum ItemKind {
     Renamed = 3,
     /// The notice changed.
     Notice = 4,
+    /// Somebody was taken out.
+    Kicked = 5,
+    /// Somebody was given another role.
+    RoleChanged = 6,
 }
 
 impl ItemKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Text,
+        Self::Invited,
+        Self::Left,
+        Self::Renamed,
+        Self::Notice,
+        Self::Kicked,
+        Self::RoleChanged,
+    ];
+
     /// The kind of this number.
     pub fn from_number(number: i16) -> Option<Self> {
-        [Self::Text, Self::Invited, Self::Left, Self::Renamed, Self::Notice]
-            .into_iter()
-            .find(|kind| *kind as i16 == number)
+        Self::ALL.into_iter().find(|kind| *kind as i16 == number)
     }
 
     /// Whether it is a message of a person, and so counts as unread.
@@ -56,6 +69,9 @@ pub struct ItemMeta {
     /// The name or notice that a line tells of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The role that a line tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }
 
 impl ItemMeta {

@@ -1,7 +1,9 @@
 //! Use cases: one a file. Each says which streams it writes and reads, and decides over their states without doing I/O.
 
 pub mod change_room;
+pub mod give_role;
 pub mod invite;
+pub mod kick;
 pub mod leave;
 pub mod mark_read;
 pub mod open_direct;

@@ -32,6 +32,11 @@ pub fn router(state: CommandState) -> Router {
         .route("/v1/rooms/{room_id}", patch(room::change::change))
         .route("/v1/rooms/{room_id}/members", post(room::invite::invite))
         .route("/v1/rooms/{room_id}/members/me", delete(room::leave::leave))
+        .route("/v1/rooms/{room_id}/members/{user_id}", delete(room::kick::kick))
+        .route(
+            "/v1/rooms/{room_id}/members/{user_id}/role",
+            put(room::give_role::give_role),
+        )
         .route("/v1/rooms/{room_id}/messages", post(room::send::send))
         .route(
             "/v1/rooms/{room_id}/preferences",

@@ -34,7 +34,8 @@ fn operations() -> Vec<(Method, String, Value)> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let method = method.to_uppercase().parse().unwrap();
-            operations.push((method, path.replace("{room_id}", &ROOM.to_string()), operation.clone()));
+            let path = path.replace("{room_id}", &ROOM.to_string());
+            operations.push((method, path.replace("{user_id}", &ME.to_string()), operation.clone()));
         }
     }
     operations
@@ -44,7 +45,7 @@ fn operations() -> Vec<(Method, String, Value)> {
 async fn what_is_described_is_served() {
     let app = App::new();
     let operations = operations();
-    assert_eq!(operations.len(), 9);
+    assert_eq!(operations.len(), 11);
     for (method, path, _) in operations {
         let reply = app.mine(method.clone(), &path).text("{").send().await;
         assert!(

@@ -7,12 +7,15 @@
 //!   `sent_at` never falls along `seq`.
 //! - A member's first read position in a group is the line that added them; their own message moves it along.
 //! - Only members act. Inviting and renaming follow the room's settings; settings follow owner and admins.
+//! - A group has one owner, who alone gives roles; giving `owner` away hands the group over. Whoever kicks has a higher role
+//!   than who is kicked.
 //! - An owner who leaves hands over to the oldest admin, else to whoever joined first. The last one to leave closes it.
 //! - The state holds nothing per message, so a command costs the same in a room of a hundred and of a million messages.
 
 pub mod command;
 pub mod error;
 pub mod event;
+mod roles;
 pub mod upcast;
 
 #[cfg(test)]
@@ -43,14 +46,14 @@ pub enum RoomKind {
     Group,
 }
 
-/// What a member may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a member may do. A later role is a higher one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Talks, invites and renames as the settings say.
     #[default]
     Member,
-    /// Also changes the settings.
+    /// Also changes the settings and kicks members.
     Admin,
     /// Everything. A group has exactly one.
     Owner,
@@ -160,6 +163,8 @@ impl Room {
             } => self.open_group(room_id, by, &invitation, name, at),
             RoomCommand::Invite { by, invitation, at } => self.invite(by, &invitation, at),
             RoomCommand::Leave { by, at } => self.leave(by, at),
+            RoomCommand::Kick { by, user_id, at } => self.kick(by, user_id, at),
+            RoomCommand::GiveRole { by, user_id, role, at } => self.give_role(by, user_id, role, at),
             RoomCommand::Rename { by, name, at } => self.rename(by, name, at),
             RoomCommand::SetNotice { by, notice, at } => self.set_notice(by, notice, at),
             RoomCommand::ChangeSettings {
@@ -209,11 +214,15 @@ impl Room {
                 self.line(e.seq, e.at);
                 self.members.remove(&e.user_id);
             }
-            RoomEvent::RoleChanged(e) => {
-                if let Some(member) = self.members.get_mut(&e.user_id) {
-                    member.role = e.role;
-                }
+            RoomEvent::MemberKicked(e) => {
+                self.line(e.seq, e.at);
+                self.members.remove(&e.user_id);
             }
+            RoomEvent::RoleGiven(e) => {
+                self.line(e.seq, e.at);
+                self.take_role(e.user_id, e.role);
+            }
+            RoomEvent::RoleChanged(e) => self.take_role(e.user_id, e.role),
             RoomEvent::Renamed(e) => {
                 self.line(e.seq, e.at);
                 self.name.clone_from(&e.name);
@@ -434,14 +443,6 @@ impl Room {
             Some(_) => {}
         }
         Ok(events)
-    }
-
-    /// Who would own the room without `gone`: the oldest admin, else the earliest joined; nobody if nobody is left.
-    fn heir(&self, gone: UserId) -> Option<UserId> {
-        let others = self.members.iter().filter(|(user, _)| **user != gone);
-        others
-            .min_by_key(|(user, member)| (member.role != Role::Admin, member.joined_seq, **user))
-            .map(|(user, _)| *user)
     }
 
     fn rename(&self, by: UserId, name: Option<RoomName>, at: Instant) -> Result<Vec<RoomEvent>, RoomError> {

@@ -86,6 +86,8 @@ codes! {
     NotFound = NOT_FOUND "not_found",
     /// No such room
     RoomNotFound = NOT_FOUND "room_not_found",
+    /// No such member
+    MemberNotFound = NOT_FOUND "member_not_found",
     /// No such message
     MessageNotFound = NOT_FOUND "message_not_found",
     /// No such person
@@ -100,6 +102,8 @@ codes! {
     RoomExists = CONFLICT "room_exists",
     /// Only a group can do this
     OnlyInGroups = CONFLICT "only_in_groups",
+    /// The owner must hand the group over
+    OwnerMustHandOver = CONFLICT "owner_must_hand_over",
     /// The group would be too large
     TooManyMembers = CONFLICT "too_many_members",
     /// Some people cannot be invited

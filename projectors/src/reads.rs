@@ -1,7 +1,7 @@
 //! `reads`: how far everybody has read (R4, R6). Registers that only rise, so the order of their events never matters.
 //!
 //! A person's position is the largest of what they marked, the line that let them into a group, and their own newest
-//! message. Where somebody leaves a group, the position that others count with goes with them.
+//! message. Where somebody leaves a group or is kicked, the position that others count with goes with them.
 
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::projection::{Poison, Projection};
@@ -22,6 +22,10 @@ fn read(room_id: RoomId, user_id: UserId, read_seq: Seq, read_cnt: Cnt) -> RowWr
         read_seq,
         read_cnt,
     }
+}
+
+const fn ended(room_id: RoomId, user_id: UserId, seq: Seq) -> RowWrite {
+    RowWrite::ReadEnded { room_id, user_id, seq }
 }
 
 impl Projection for Reads {
@@ -54,15 +58,11 @@ fn of_room(event: &RoomEvent) -> Vec<RowWrite> {
             .iter()
             .map(|user| read(e.room_id, *user, e.seq, e.cnt))
             .collect(),
-        RoomEvent::MemberLeft(e) => {
-            vec![RowWrite::ReadEnded {
-                room_id: e.room_id,
-                user_id: e.user_id,
-                seq: e.seq,
-            }]
-        }
+        RoomEvent::MemberLeft(e) => vec![ended(e.room_id, e.user_id, e.seq)],
+        RoomEvent::MemberKicked(e) => vec![ended(e.room_id, e.user_id, e.seq)],
         RoomEvent::MessageSent(e) => vec![read(e.room_id, e.author_id, e.seq, e.cnt)],
         RoomEvent::Opened(_)
+        | RoomEvent::RoleGiven(_)
         | RoomEvent::RoleChanged(_)
         | RoomEvent::Renamed(_)
         | RoomEvent::NoticeChanged(_)

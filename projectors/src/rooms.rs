@@ -7,9 +7,8 @@ use cocotalk_application::projection::{Poison, Projection};
 use cocotalk_application::row::{ItemKind, ItemMeta, LastItem, MessageRow, ReplyMeta, RoomRow, RowWrite};
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
-use cocotalk_domain::limits::MEMBERS_SAMPLE;
 use cocotalk_domain::number::{Cnt, Seq, Version};
-use cocotalk_domain::room::event::{MemberLeft, MembersInvited, MessageSent, Opened, ReplyTo};
+use cocotalk_domain::room::event::{MemberKicked, MemberLeft, MembersInvited, MessageSent, Opened, ReplyTo, RoleGiven};
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings};
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::time::Instant;
@@ -38,7 +37,16 @@ fn of_room(event: &RoomEvent, version: Version) -> Vec<RowWrite> {
         RoomEvent::Opened(e) => opened(e, version),
         RoomEvent::MembersInvited(e) => invited(e, version),
         RoomEvent::MemberLeft(e) => left(e, version),
-        RoomEvent::RoleChanged(e) => role_changed(e.room_id, e.user_id, e.role, version),
+        RoomEvent::MemberKicked(e) => kicked(e, version),
+        RoomEvent::RoleGiven(e) => role_given(e, version),
+        RoomEvent::RoleChanged(e) => {
+            let mut rows = role(e.room_id, e.user_id, e.role);
+            rows.push(RowWrite::RoomVersion {
+                room_id: e.room_id,
+                version,
+            });
+            rows
+        }
         RoomEvent::Renamed(e) => {
             let name = e.name.as_ref().map(ToString::to_string);
             let line = Line {
@@ -226,7 +234,7 @@ fn opened(e: &Opened, version: Version) -> Vec<RowWrite> {
         name: e.name.as_ref().map(ToString::to_string),
         owner_id: group.then_some(e.by),
         member_count: e.user_ids.len() as u32,
-        member_sample: e.user_ids.iter().copied().take(MEMBERS_SAMPLE).collect(),
+        member_sample: e.sample(),
         notice: None,
         settings: Settings::default(),
         created_at: e.at,
@@ -309,15 +317,34 @@ fn left(e: &MemberLeft, version: Version) -> Vec<RowWrite> {
     };
     let mut rows = line.rows(ItemKind::Left, meta, version);
     rows.push(members(e.room_id, e.member_count, &e.sample));
-    rows.push(RowWrite::MemberLeft {
-        room_id: e.room_id,
-        user_id: e.user_id,
-    });
-    rows.push(RowWrite::UserRoomLeft {
-        user_id: e.user_id,
-        room_id: e.room_id,
-    });
+    rows.extend(departure(e.room_id, e.user_id));
     rows
+}
+
+fn kicked(e: &MemberKicked, version: Version) -> Vec<RowWrite> {
+    let line = Line {
+        room_id: e.room_id,
+        by: e.by,
+        seq: e.seq,
+        cnt: e.cnt,
+        at: e.at,
+    };
+    let meta = ItemMeta {
+        members: vec![e.user_id],
+        ..ItemMeta::default()
+    };
+    let mut rows = line.rows(ItemKind::Kicked, meta, version);
+    rows.push(members(e.room_id, e.member_count, &e.sample));
+    rows.extend(departure(e.room_id, e.user_id));
+    rows
+}
+
+/// What lets one person out of a room.
+const fn departure(room_id: RoomId, user_id: UserId) -> [RowWrite; 2] {
+    [
+        RowWrite::MemberLeft { room_id, user_id },
+        RowWrite::UserRoomLeft { user_id, room_id },
+    ]
 }
 
 fn members(room_id: RoomId, member_count: u32, sample: &[UserId]) -> RowWrite {
@@ -328,11 +355,26 @@ fn members(room_id: RoomId, member_count: u32, sample: &[UserId]) -> RowWrite {
     }
 }
 
-fn role_changed(room_id: RoomId, user_id: UserId, role: Role, version: Version) -> Vec<RowWrite> {
-    let mut rows = vec![
-        RowWrite::MemberRole { room_id, user_id, role },
-        RowWrite::RoomVersion { room_id, version },
-    ];
+fn role_given(e: &RoleGiven, version: Version) -> Vec<RowWrite> {
+    let line = Line {
+        room_id: e.room_id,
+        by: e.by,
+        seq: e.seq,
+        cnt: e.cnt,
+        at: e.at,
+    };
+    let meta = ItemMeta {
+        members: vec![e.user_id],
+        role: Some(e.role),
+        ..ItemMeta::default()
+    };
+    let mut rows = line.rows(ItemKind::RoleChanged, meta, version);
+    rows.extend(role(e.room_id, e.user_id, e.role));
+    rows
+}
+
+fn role(room_id: RoomId, user_id: UserId, role: Role) -> Vec<RowWrite> {
+    let mut rows = vec![RowWrite::MemberRole { room_id, user_id, role }];
     if role == Role::Owner {
         rows.push(RowWrite::RoomOwner {
             room_id,

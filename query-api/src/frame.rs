@@ -83,6 +83,9 @@ pub enum Type {
     /// Somebody left.
     #[serde(rename = "member.left")]
     MemberLeft,
+    /// Somebody was taken out.
+    #[serde(rename = "member.kicked")]
+    MemberKicked,
     /// Somebody has another role.
     #[serde(rename = "member.role_changed")]
     MemberRoleChanged,
@@ -106,7 +109,7 @@ pub enum Data {
     Item(Box<Item>),
     /// `room.created`.
     Created(Box<Created>),
-    /// `member.joined`, `member.left`, `member.role_changed`.
+    /// `member.joined`, `member.left`, `member.kicked`, `member.role_changed`.
     Members(Box<Members>),
     /// `room.changed`: the name.
     Name(Box<NameChange>),
@@ -377,6 +380,14 @@ fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, keys: &Keys
         RoomEvent::MemberLeft(e) => {
             let data = members(vec![e.user_id], None, Some(Item::left(e)));
             tell(e.at).about(e.seq, Type::MemberLeft, data)
+        }
+        RoomEvent::MemberKicked(e) => {
+            let data = members(vec![e.user_id], None, Some(Item::kicked(e)));
+            tell(e.at).about(e.seq, Type::MemberKicked, data)
+        }
+        RoomEvent::RoleGiven(e) => {
+            let data = members(vec![e.user_id], Some(e.role.into()), Some(Item::role_given(e)));
+            tell(e.at).about(e.seq, Type::MemberRoleChanged, data)
         }
         RoomEvent::RoleChanged(e) => {
             let data = members(vec![e.user_id], Some(e.role.into()), None);

@@ -5,10 +5,14 @@ use cocotalk_application::sealing::Keys;
 use cocotalk_domain::id::{MessageId, UserId};
 use cocotalk_domain::limits::{PREVIEW_CHARS, UNREAD_MEMBERS_SHOWN};
 use cocotalk_domain::number::Seq;
-use cocotalk_domain::room::event::{self, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed};
+use cocotalk_domain::room::event::{
+    self, MemberKicked, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed, RoleGiven,
+};
 use cocotalk_domain::time::Instant;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::words::Role;
 
 /// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -25,6 +29,10 @@ pub enum Kind {
     Renamed,
     /// `author_id` set the notice `name`, or took it away.
     Notice,
+    /// `author_id` took `members` out.
+    Kicked,
+    /// `author_id` gave `members` the role `role`.
+    RoleChanged,
 }
 
 impl From<ItemKind> for Kind {
@@ -35,6 +43,8 @@ impl From<ItemKind> for Kind {
             ItemKind::Left => Self::Left,
             ItemKind::Renamed => Self::Renamed,
             ItemKind::Notice => Self::Notice,
+            ItemKind::Kicked => Self::Kicked,
+            ItemKind::RoleChanged => Self::RoleChanged,
         }
     }
 }
@@ -63,6 +73,10 @@ pub struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub name: Option<String>,
+    /// The role that a line tells of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub role: Option<Role>,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub sent_at: Instant,
@@ -138,6 +152,7 @@ impl Item {
             message_id: row.message_id,
             members: row.meta.members.clone(),
             name: row.meta.name.clone(),
+            role: row.meta.role.map(Role::from),
             text: row.body.as_ref().and_then(|body| keys.open(body)),
             reply_to,
             mentions: row.meta.mentions.clone(),
@@ -183,6 +198,23 @@ impl Item {
         }
     }
 
+    /// The line that somebody was taken out.
+    pub fn kicked(event: &MemberKicked) -> Self {
+        Self {
+            members: vec![event.user_id],
+            ..Self::line(event.seq, Kind::Kicked, event.by, event.at)
+        }
+    }
+
+    /// The line that somebody was given another role.
+    pub fn role_given(event: &RoleGiven) -> Self {
+        Self {
+            members: vec![event.user_id],
+            role: Some(event.role.into()),
+            ..Self::line(event.seq, Kind::RoleChanged, event.by, event.at)
+        }
+    }
+
     /// The line that the name changed.
     pub fn renamed(event: &Renamed) -> Self {
         Self {
@@ -208,6 +240,7 @@ impl Item {
             author_id: Some(author_id),
             members: Vec::new(),
             name: None,
+            role: None,
             sent_at,
             text: None,
             reply_to: None,

@@ -30,7 +30,7 @@ impl From<RoomKind> for Kind {
 pub enum Role {
     /// Talks, invites and renames as the settings say.
     Member,
-    /// Also changes the settings.
+    /// Also changes the settings and kicks members.
     Admin,
     /// Everything. A group has exactly one.
     Owner,

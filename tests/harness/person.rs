@@ -157,6 +157,24 @@ impl Person {
         self.post(format!("/v1/rooms/{room}/members"), &json!({"user_ids": ids}))
     }
 
+    /// Takes somebody out of a room.
+    pub(crate) fn kicking(&self, room: &str, other: &Self) -> Call {
+        self.delete(format!("/v1/rooms/{room}/members/{}", other.id))
+    }
+
+    /// Gives somebody a role in a room.
+    pub(crate) fn giving(&self, room: &str, other: &Self, role: &str) -> Call {
+        let path = format!("/v1/rooms/{room}/members/{}/role", other.id);
+        self.put(path, &json!({"role": role}))
+    }
+
+    /// Everybody's role in a room, whoever came first first.
+    pub(crate) async fn roles(&self, room: &str) -> Vec<(String, String)> {
+        let members = self.see(format!("/v1/rooms/{room}/members")).await;
+        let role = |member: &Value| (text(&member["user_id"]), text(&member["role"]));
+        list(&members["items"]).iter().map(role).collect()
+    }
+
     /// Leaves a room.
     pub(crate) fn leaving(&self, room: &str) -> Call {
         self.delete(format!("/v1/rooms/{room}/members/me"))

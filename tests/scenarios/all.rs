@@ -7,8 +7,10 @@
 //! What a scenario may not ask for is what only one process on a folder has: see the list in `tests/e2e/main.rs`.
 
 mod accounts;
+mod authorisation;
 mod contract;
 mod events;
+mod groups;
 mod history;
 mod idempotency;
 mod live;

@@ -41,13 +41,18 @@ async fn a_repeated_command_is_answered_as_before_and_done_once() {
     twice(anna.patch(format!("/v1/rooms/{room}"), &json!({"name": "한 번만"}))).await;
     twice(boram.put(format!("/v1/rooms/{room}/read-marker"), &json!({"seq": sent["seq"]}))).await;
     twice(boram.put(format!("/v1/rooms/{room}/preferences"), &json!({"pinned": true}))).await;
+    twice(anna.giving(&room, &boram, "admin")).await;
+    twice(boram.kicking(&room, &dahee)).await;
     let kinds: Vec<_> = anna
         .history(&room)
         .await
         .iter()
         .map(|item| text(&item["kind"]))
         .collect();
-    assert_eq!(kinds, ["invited", "text", "invited", "renamed"]);
+    assert_eq!(
+        kinds,
+        ["invited", "text", "invited", "renamed", "role_changed", "kicked"]
+    );
 
     let group = json!({"kind": "group", "user_ids": [boram.id, chulsoo.id]});
     twice(anna.post("/v1/rooms", &group)).await;
@@ -77,6 +82,17 @@ async fn a_leave_is_answered_as_before_although_the_room_is_gone_for_me() {
     let ([anna, _, _], room) = group_of_three().await;
     twice(anna.leaving(&room)).await;
     anna.leaving(&room).key(&new_key()).await.problem(404);
+}
+
+#[tokio::test]
+async fn a_kick_and_a_handing_over_are_answered_as_before_although_they_would_be_refused_now() {
+    let ([anna, boram, chulsoo], room) = group_of_three().await;
+    twice(anna.kicking(&room, &chulsoo)).await;
+    let again = anna.kicking(&room, &chulsoo).key(&new_key()).await;
+    again.refused(404, "member_not_found");
+    twice(anna.giving(&room, &boram, "owner")).await;
+    let again = anna.giving(&room, &boram, "owner").key(&new_key()).await;
+    again.refused(403, "not_allowed");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::client::{Api, list, new_key, number, pointers, text};
 use crate::harness::person::Person;
+use crate::harness::socket::{Socket, is_version};
 
 async fn group_of_three() -> ([Person; 3], String) {
     let [anna, boram, chulsoo] = Api::shared().three().await;
@@ -263,4 +264,84 @@ async fn opening_a_left_direct_room_again_gives_the_same_room_and_no_old_history
     boram.leaving(&room).await.accepted();
     assert_eq!(boram.direct(&anna).await, room);
     assert_eq!(boram.history(&room).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_direct_room_that_both_left_comes_back_for_both() {
+    let [anna, boram, _] = Api::shared().three().await;
+    let room = anna.direct(&boram).await;
+    anna.say(&room, "옛날 이야기").await;
+    for person in [&anna, &boram] {
+        person.leaving(&room).await.is(204);
+        person.leaving(&room).await.is(204);
+        assert_eq!(person.listed(&room).await, None);
+        assert_eq!(person.room(&room).await["version"], 2, "nobody is told of it");
+    }
+    let seq = boram.say_seq(&room, "다시 시작").await;
+    for (person, unread) in [(&anna, 1), (&boram, 0)] {
+        assert_eq!(seqs(&person.history(&room).await), [seq]);
+        assert_eq!(person.listed(&room).await.unwrap()["unread_count"], unread);
+    }
+}
+
+#[tokio::test]
+async fn notes_to_oneself_are_left_behind_as_well() {
+    let anna = Api::shared().person("anna").await;
+    let room = anna.direct(&anna).await;
+    anna.leaving(&room).await.is(204);
+    anna.say(&room, "장보기: 우유").await;
+    anna.leaving(&room).await.is(204);
+    assert_eq!(anna.listed(&room).await, None);
+    assert_eq!(anna.history(&room).await, Vec::<Value>::new());
+    let seq = anna.say_seq(&room, "장보기: 두부").await;
+    assert_eq!(seqs(&anna.history(&room).await), [seq]);
+    assert_eq!(anna.listed(&room).await.unwrap()["member_count"], 1);
+}
+
+#[tokio::test]
+async fn what_was_left_behind_in_a_direct_room_is_not_answered_by_me_and_only_a_seq_in_the_answers_of_others() {
+    let [anna, boram, _] = Api::shared().three().await;
+    let room = anna.direct(&boram).await;
+    let old = text(&anna.say(&room, "지나간 말").await["message_id"]);
+    boram.leaving(&room).await.is(204);
+    let reply = json!({"kind": "text", "text": "그거 말이야", "reply_to": old});
+    let path = format!("/v1/rooms/{room}/messages");
+    boram.post(&path, &reply).await.refused(404, "message_not_found");
+    anna.post(&path, &reply).await.is(201);
+    assert_eq!(boram.history(&room).await[0]["reply_to"], json!({"seq": 1}));
+    assert_eq!(anna.history(&room).await[1]["reply_to"]["preview"], "지나간 말");
+}
+
+#[tokio::test]
+async fn leaving_a_direct_room_is_told_to_my_sessions_only_and_the_next_message_to_both() {
+    let [anna, boram, _] = Api::shared().three().await;
+    let room = anna.direct(&boram).await;
+    anna.say(&room, "옛날 이야기").await;
+    let phone = boram.on_another_device().await;
+    let (mut mine, mut theirs) = (Socket::open(&phone).await, Socket::open(&anna).await);
+    let cursor = mine.open_beside(&phone).await.cursor();
+    boram.leaving(&room).await.is(204);
+    let frame = mine.event("seat.changed", &room).await;
+    assert_eq!((&frame["data"], &frame["version"]), (&json!({}), &Value::Null));
+    anna.say(&room, "거기 있어?").await;
+    let item = boram.history(&room).await.pop().unwrap();
+    for socket in [&mut mine, &mut theirs] {
+        let frame = socket
+            .wait_for("the next message", |frame| is_version(frame, &room, 3))
+            .await;
+        assert_eq!((&frame["type"], &frame["data"]), (&json!("message.sent"), &item));
+    }
+    let seat = |frame: &&Value| frame["type"] == "seat.changed";
+    assert_eq!(theirs.unread().find(seat), None);
+
+    let changes = boram.see(format!("/v1/rooms/{room}/changes?after_version=0")).await;
+    let told: Vec<_> = list(&changes["items"])
+        .iter()
+        .map(|frame| text(&frame["type"]))
+        .collect();
+    assert_eq!(told, ["room.changed", "room.changed", "message.sent"]);
+    let mut resumed = Socket::resume(&phone, &cursor).await;
+    assert_eq!(resumed.ready["resumed"], "replayed");
+    resumed.event("seat.changed", &room).await;
+    assert_eq!(resumed.event("message.sent", &room).await["data"], item);
 }

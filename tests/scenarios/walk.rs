@@ -1,4 +1,4 @@
-//! A random walk: people open rooms, talk, read, invite, leave and come back in any order, beside a model of the rules that
+//! A random walk: people open rooms, talk, read, invite, kick, leave, come back and give each other roles in any order, beside a model of the rules that
 //! is small enough to be read; after every step everybody's list is compared with it, and now and then everything.
 
 use std::collections::BTreeMap;
@@ -19,11 +19,39 @@ const STEPS: usize = 300;
 /// Everything is compared every so many steps.
 const FULL_LOOK: usize = 15;
 
-/// One person's place in a room: the first item they may see, and how far they have read.
+/// What somebody may do in a group, the highest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Member,
+    Admin,
+    Owner,
+}
+
+impl Role {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// One person's place in a room: what they may do, the first item they may see (in a group the line that let them in), and
+/// how far they have read.
 #[derive(Clone, Copy)]
 struct Seat {
+    role: Role,
     first: u64,
     read: u64,
+}
+
+impl Seat {
+    /// That of a member who is let in by the item at `first`.
+    const fn new(first: u64, read: u64) -> Self {
+        let role = Role::Member;
+        Self { role, first, read }
+    }
 }
 
 /// An item: by whom, and whether it is a message, which is what unread numbers count.
@@ -84,8 +112,10 @@ impl Walk {
         match self.rng.random_range(0..100) {
             0..5 => self.open_group().await,
             5..12 => self.open_direct().await,
-            12..60 => self.say().await,
-            60..78 => self.read().await,
+            12..54 => self.say().await,
+            54..58 => self.kick().await,
+            58..64 => self.give_role().await,
+            64..78 => self.read().await,
             78..85 => self.invite().await,
             85..92 => self.leave().await,
             92..96 => self.rename().await,
@@ -116,10 +146,8 @@ impl Walk {
         }
         let others: Vec<_> = members.iter().map(|who| &self.people[*who]).collect();
         let id = self.people[owner].group(&others).await;
-        let seats = members
-            .into_iter()
-            .map(|who| (who, Seat { first: 1, read: 1 }))
-            .collect();
+        let mut seats: BTreeMap<usize, Seat> = members.into_iter().map(|who| (who, Seat::new(1, 1))).collect();
+        seats.get_mut(&owner).unwrap().role = Role::Owner;
         let items = vec![Item {
             author: owner,
             counted: false,
@@ -137,7 +165,7 @@ impl Walk {
         let (one, other) = (self.anybody(), self.anybody());
         let id = self.people[one].direct(&self.people[other]).await;
         if self.rooms.iter().all(|room| room.id != id) {
-            let seats = [one, other].map(|who| (who, Seat { first: 1, read: 0 })).into();
+            let seats = [one, other].map(|who| (who, Seat::new(1, 0))).into();
             self.rooms.push(Room {
                 id,
                 direct: true,
@@ -184,7 +212,7 @@ impl Walk {
         if guests.iter().any(|guest| !room.seats.contains_key(guest)) {
             let seq = room.push(who, false);
             for guest in guests {
-                room.seats.entry(guest).or_insert(Seat { first: seq, read: seq });
+                room.seats.entry(guest).or_insert(Seat::new(seq, seq));
             }
         }
         format!("{who} invited {guests:?} into {}", room.id)
@@ -203,11 +231,76 @@ impl Walk {
             return told;
         }
         room.push(who, false);
-        room.seats.remove(&who);
+        let gone = room.seats.remove(&who).unwrap();
+        if gone.role == Role::Owner {
+            let rank =
+                |(who, seat): &(&usize, &mut Seat)| (seat.role != Role::Admin, seat.first, &self.people[**who].id);
+            if let Some((_, heir)) = room.seats.iter_mut().min_by_key(rank) {
+                heir.role = Role::Owner;
+            }
+        }
         if room.seats.is_empty() {
             self.rooms.remove(place);
         }
         told
+    }
+
+    /// A group, its owner or anybody else in it, and whom they name, in it or not.
+    fn someone_and_another(&mut self) -> Option<(usize, usize, usize)> {
+        let (room, who) = self.somewhere(true)?;
+        let owner = self.rooms[room].seats.iter().find(|(_, seat)| seat.role == Role::Owner);
+        let owner = *owner.expect("a group has an owner").0;
+        let by = if self.rng.random_bool(0.5) { owner } else { who };
+        Some((room, by, self.anybody()))
+    }
+
+    async fn kick(&mut self) -> String {
+        let Some((room, by, whom)) = self.someone_and_another() else {
+            return String::new();
+        };
+        let room = &mut self.rooms[room];
+        let theirs = room.seats.get(&whom).map(|seat| seat.role);
+        let status = match (room.seats[&by].role, theirs) {
+            (Role::Member, _) => 403,
+            (Role::Admin | Role::Owner, None) => 404,
+            (mine, Some(theirs)) if theirs < mine => 204,
+            (Role::Admin | Role::Owner, Some(_)) => 403,
+        };
+        let reply = self.people[by].kicking(&room.id, &self.people[whom]).await;
+        assert_eq!(reply.status, status, "{reply}");
+        if status == 204 {
+            room.push(by, false);
+            room.seats.remove(&whom);
+        }
+        format!("{by} kicked {whom} from {}: {status}", room.id)
+    }
+
+    async fn give_role(&mut self) -> String {
+        let Some((room, by, whom)) = self.someone_and_another() else {
+            return String::new();
+        };
+        let role = *[Role::Member, Role::Admin, Role::Admin, Role::Owner]
+            .choose(&mut self.rng)
+            .unwrap();
+        let room = &mut self.rooms[room];
+        let theirs = room.seats.get(&whom).map(|seat| seat.role);
+        let (status, happens) = match theirs {
+            _ if room.seats[&by].role != Role::Owner => (403, false),
+            None => (404, false),
+            Some(theirs) if theirs == role => (200, false),
+            Some(_) if by == whom => (409, false),
+            Some(_) => (200, true),
+        };
+        let reply = self.people[by].giving(&room.id, &self.people[whom], role.word()).await;
+        assert_eq!(reply.status, status, "{reply}");
+        if happens {
+            room.push(by, false);
+            room.seats.get_mut(&whom).unwrap().role = role;
+            if role == Role::Owner {
+                room.seats.get_mut(&by).unwrap().role = Role::Admin;
+            }
+        }
+        format!("{by} made {whom} {role:?} of {}: {status}", room.id)
     }
 
     async fn rename(&mut self) -> String {
@@ -292,12 +385,10 @@ impl Walk {
                     "{told}: {who} in {}",
                     room.id
                 );
-                assert_eq!(
-                    person.room(&room.id).await["joined_seq"],
-                    seat.first,
-                    "{told}: {who} in {}",
-                    room.id
-                );
+                let seen = person.room(&room.id).await;
+                let place = (&seen["joined_seq"], &seen["my_role"]);
+                let expected = (&json!(seat.first), &json!(seat.role.word()));
+                assert_eq!(place, expected, "{told}: {who} in {}", room.id);
             }
         }
     }
@@ -334,7 +425,8 @@ fn follow(told: &mut BTreeMap<String, u64>, frame: &Value, me: &str) {
         Some(before) => assert_eq!(version, before + 1, "no hole before {frame}"),
         None => assert!(about_me, "a room is first heard of by my joining: {frame}"),
     }
-    if frame["type"] == "member.left" && about_me {
+    let is_end = frame["type"] == "member.left" || frame["type"] == "member.kicked";
+    if is_end && about_me {
         told.remove(&room);
     } else {
         told.insert(room, version);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::number::{Seq, Version};
-use cocotalk_domain::room::{RoomKind, Settings, Who};
+use cocotalk_domain::room::{Role, RoomKind, Settings, Who};
 use cocotalk_domain::stream::SLICES;
 
 use super::Store;
@@ -214,7 +214,7 @@ pub async fn single_items_are_found(fresh: impl AsyncFn(Projections) -> Store) {
     assert_eq!(rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(), [3, 4_096, 9_000]);
 }
 
-/// Every column comes back, also those of a line that is no message; a later write replaces the item.
+/// Every column comes back, of items of every kind, also of lines that are no messages; a later write replaces the item.
 pub async fn an_item_is_shown_as_it_was_written(fresh: impl AsyncFn(Projections) -> Store) {
     let stage = Stage::set(fresh).await;
     let users = [UserId(id()), UserId(id())];
@@ -228,16 +228,21 @@ pub async fn an_item_is_shown_as_it_was_written(fresh: impl AsyncFn(Projections)
         mentions: users.to_vec(),
         ..ItemMeta::default()
     };
-    let mut line = message(stage.room_id, 2);
-    (line.message_id, line.body, line.kind) = (None, None, ItemKind::Renamed);
-    line.meta = ItemMeta {
-        members: users.to_vec(),
-        name: Some("이름".to_owned()),
-        ..ItemMeta::default()
+    let line = |(kind, seq): (ItemKind, u64)| {
+        let mut line = message(stage.room_id, seq);
+        (line.message_id, line.body, line.kind) = (None, None, kind);
+        line.meta = ItemMeta {
+            members: users.to_vec(),
+            name: Some("이름".to_owned()),
+            role: Some(Role::Admin),
+            ..ItemMeta::default()
+        };
+        line
     };
-    let plain = message(stage.room_id, 3);
-    let written = vec![answer, line, plain];
-    stage.write(vec![item(stage.room_id, 3)]).await;
+    let plain = message(stage.room_id, 2);
+    let mut written = vec![answer, plain];
+    written.extend(ItemKind::ALL.into_iter().zip(3..).map(line));
+    stage.write(vec![item(stage.room_id, 2)]).await;
     stage
         .write(
             written
@@ -249,7 +254,7 @@ pub async fn an_item_is_shown_as_it_was_written(fresh: impl AsyncFn(Projections)
     let page = Page {
         from: From::After(Seq(0)),
         floor: Seq(0),
-        limit: 10,
+        limit: written.len(),
     };
     assert_eq!(
         stage

@@ -2,7 +2,7 @@
 
 use crate::id::{MessageId, RoomId, UserId};
 use crate::number::Seq;
-use crate::room::{RoomError, Who};
+use crate::room::{Role, RoomError, Who};
 use crate::sealed::Sealed;
 use crate::text::{Notice, RoomName};
 use crate::time::Instant;
@@ -47,6 +47,26 @@ pub enum RoomCommand {
     Leave {
         /// Who goes.
         by: UserId,
+        /// When.
+        at: Instant,
+    },
+    /// Take somebody out of a group.
+    Kick {
+        /// Who asks.
+        by: UserId,
+        /// Who goes.
+        user_id: UserId,
+        /// When.
+        at: Instant,
+    },
+    /// Give a member of a group another role; `Owner` hands the group over.
+    GiveRole {
+        /// Who asks.
+        by: UserId,
+        /// Whose role.
+        user_id: UserId,
+        /// The role afterwards.
+        role: Role,
         /// When.
         at: Instant,
     },

@@ -15,8 +15,14 @@ pub enum RoomError {
     #[error("only a group can do this")]
     OnlyInGroups,
     /// The settings or the member's role do not allow it.
-    #[error("the room's settings do not let this member do it")]
+    #[error("the room's settings or this member's role do not let them do it")]
     NotAllowed,
+    /// Somebody is named who is not in the room.
+    #[error("no such member")]
+    NoSuchMember,
+    /// A group always has an owner: they give the role away, they do not lay it down.
+    #[error("the owner stays the owner until they hand the group over")]
+    OwnerStays,
     /// A group is created with more people.
     #[error("a group has at least {min} members")]
     TooFewMembers {
@@ -57,6 +63,8 @@ impl RoomError {
             Self::AlreadyOpen => "room_exists",
             Self::OnlyInGroups => "only_in_groups",
             Self::NotAllowed => "not_allowed",
+            Self::NoSuchMember => "member_not_found",
+            Self::OwnerStays => "owner_must_hand_over",
             Self::TooFewMembers { .. } => "too_few_members",
             Self::TooManyMembers { .. } => "too_many_members",
             Self::CannotBeInvited { .. } => "cannot_be_invited",

@@ -6,6 +6,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MessageId, RoomId, UserId};
+use crate::limits::MEMBERS_SAMPLE;
 use crate::number::{Cnt, Seq};
 use crate::room::{Role, RoomKind, Settings};
 use crate::sealed::Sealed;
@@ -24,6 +25,12 @@ pub enum RoomEvent {
     /// Somebody left.
     #[serde(rename = "room.member_left")]
     MemberLeft(MemberLeft),
+    /// Somebody was taken out.
+    #[serde(rename = "room.member_kicked")]
+    MemberKicked(MemberKicked),
+    /// The owner gave somebody another role.
+    #[serde(rename = "room.role_given")]
+    RoleGiven(RoleGiven),
     /// Somebody's role changed.
     #[serde(rename = "room.role_changed")]
     RoleChanged(RoleChanged),
@@ -54,6 +61,8 @@ impl RoomEvent {
             Self::Opened(_) => "room.opened",
             Self::MembersInvited(_) => "room.members_invited",
             Self::MemberLeft(_) => "room.member_left",
+            Self::MemberKicked(_) => "room.member_kicked",
+            Self::RoleGiven(_) => "room.role_given",
             Self::RoleChanged(_) => "room.role_changed",
             Self::Renamed(_) => "room.renamed",
             Self::NoticeChanged(_) => "room.notice_changed",
@@ -92,6 +101,16 @@ pub struct Opened {
     pub seq: Seq,
     /// When.
     pub at: Instant,
+}
+
+impl Opened {
+    /// The first few members, in the order in which the events that change who is in the room name them.
+    pub fn sample(&self) -> Vec<UserId> {
+        let mut sample = self.user_ids.clone();
+        sample.sort_unstable();
+        sample.truncate(MEMBERS_SAMPLE);
+        sample
+    }
 }
 
 /// People were let into a group.
@@ -134,7 +153,49 @@ pub struct MemberLeft {
     pub sample: Vec<UserId>,
 }
 
-/// Somebody has another role. Succession to a lost owner has no line of its own.
+/// Somebody was taken out of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberKicked {
+    /// The room.
+    pub room_id: RoomId,
+    /// Who kicked.
+    pub by: UserId,
+    /// Who was kicked.
+    pub user_id: UserId,
+    /// The line's seq.
+    pub seq: Seq,
+    /// Counted items up to the line.
+    pub cnt: Cnt,
+    /// When.
+    pub at: Instant,
+    /// Members afterwards.
+    pub member_count: u32,
+    /// The first few members afterwards.
+    pub sample: Vec<UserId>,
+}
+
+/// The owner of a group gave somebody another role, for everybody to see. `Owner` hands the group over: what becomes of who
+/// gave it away is the event after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleGiven {
+    /// The room.
+    pub room_id: RoomId,
+    /// Who gave it.
+    pub by: UserId,
+    /// Whose role.
+    pub user_id: UserId,
+    /// The role afterwards.
+    pub role: Role,
+    /// The line's seq.
+    pub seq: Seq,
+    /// Counted items up to the line.
+    pub cnt: Cnt,
+    /// When.
+    pub at: Instant,
+}
+
+/// Somebody has another role as a consequence of the event before it, without a line of its own: the heir of an owner who
+/// left, or who handed a group over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleChanged {
     /// The room.

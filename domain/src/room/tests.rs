@@ -1,18 +1,20 @@
 //! The rules of a room, one test each: given these events, when this command, then this refusal or those events.
 
 mod inviting;
+mod kicking;
 mod leaving;
 mod naming;
 mod opening;
 mod reading;
 mod refusals;
+mod roles;
 mod sending;
 
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 
 use super::event::{
-    Closed, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed, ReplyTo, RoleChanged,
-    SettingsChanged,
+    Closed, MemberKicked, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed, ReplyTo,
+    RoleChanged, RoleGiven, SettingsChanged,
 };
 use super::{Invitation, MessageFacts, Role, Room, RoomCommand, RoomError, RoomEvent, RoomKind, Settings, Who};
 use crate::id::{MessageId, RoomId, UserId};
@@ -120,6 +122,33 @@ fn left(user_id: UserId, seq: u64, member_count: u32, sample: &[UserId]) -> Room
     })
 }
 
+fn kicked(by: UserId, user_id: UserId, seq: u64, sample: &[UserId]) -> RoomEvent {
+    RoomEvent::MemberKicked(MemberKicked {
+        room_id: ROOM,
+        by,
+        user_id,
+        seq: Seq(seq),
+        cnt: Cnt(0),
+        at: NOON,
+        member_count: sample.len() as u32,
+        sample: sample.to_vec(),
+    })
+}
+
+/// A role that somebody was given, by a line.
+fn given_role(by: UserId, user_id: UserId, role: Role, seq: u64) -> RoomEvent {
+    RoomEvent::RoleGiven(RoleGiven {
+        room_id: ROOM,
+        by,
+        user_id,
+        role,
+        seq: Seq(seq),
+        cnt: Cnt(0),
+        at: NOON,
+    })
+}
+
+/// A role that somebody came by as a consequence.
 fn role(user_id: UserId, role: Role) -> RoomEvent {
     RoomEvent::RoleChanged(RoleChanged {
         room_id: ROOM,
@@ -198,6 +227,19 @@ fn invite(by: UserId, user_ids: &[UserId]) -> RoomCommand {
 
 fn leave(by: UserId) -> RoomCommand {
     RoomCommand::Leave { by, at: NOON }
+}
+
+fn kick(by: UserId, user_id: UserId) -> RoomCommand {
+    RoomCommand::Kick { by, user_id, at: NOON }
+}
+
+fn give(by: UserId, user_id: UserId, role: Role) -> RoomCommand {
+    RoomCommand::GiveRole {
+        by,
+        user_id,
+        role,
+        at: NOON,
+    }
 }
 
 fn rename(by: UserId, name: Option<&str>) -> RoomCommand {

@@ -6,8 +6,8 @@ use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::{Cnt, Seq};
 use cocotalk_domain::room::event::{
-    Closed, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed, ReplyTo, RoleChanged,
-    SettingsChanged,
+    Closed, MemberKicked, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed, ReplyTo,
+    RoleChanged, RoleGiven, SettingsChanged,
 };
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings, Who};
 use cocotalk_domain::sealed::Sealed;
@@ -93,6 +93,31 @@ pub(crate) fn member_left(user_id: UserId, seq: u64, rest: Vec<UserId>) -> RoomE
         at: at(9),
         member_count: u32::try_from(rest.len()).expect("a few people"),
         sample: rest,
+    })
+}
+
+pub(crate) fn member_kicked() -> RoomEvent {
+    RoomEvent::MemberKicked(MemberKicked {
+        room_id: ROOM,
+        by: MINA,
+        user_id: SORA,
+        seq: Seq(7),
+        cnt: Cnt(2),
+        at: at(10),
+        member_count: 3,
+        sample: vec![MINA, JUN, DAN],
+    })
+}
+
+pub(crate) fn role_given(role: Role) -> RoomEvent {
+    RoomEvent::RoleGiven(RoleGiven {
+        room_id: ROOM,
+        by: MINA,
+        user_id: JUN,
+        role,
+        seq: Seq(7),
+        cnt: Cnt(2),
+        at: at(11),
     })
 }
 

@@ -119,9 +119,12 @@ fn the_stories_come_to_what_is_hard() {
         "an heir",
         "an heir who was admin",
         "came back",
+        "handed over",
         "a reply",
+        "room.member_kicked",
         "room.notice_changed",
         "room.renamed",
+        "room.role_given",
         "room.settings_changed",
         "seat.floor_raised",
         "seat.preferences_set",
@@ -146,6 +149,7 @@ fn highlight(world: &World, event: &AnyEvent) -> &'static str {
                 "an heir"
             }
         }
+        AnyEvent::Room(RoomEvent::RoleGiven(e)) if e.role == Role::Owner => "handed over",
         AnyEvent::Room(RoomEvent::MembersInvited(e)) if e.user_ids.iter().any(|user| world.ever_left(*user)) => {
             "came back"
         }

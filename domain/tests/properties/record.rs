@@ -6,7 +6,7 @@ use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::UserId;
 use cocotalk_domain::limits::MEMBERS_SAMPLE;
 use cocotalk_domain::number::{Cnt, Seq};
-use cocotalk_domain::room::event::{MembersInvited, MessageSent, Opened, RoleChanged};
+use cocotalk_domain::room::event::{MemberKicked, MembersInvited, MessageSent, Opened, RoleChanged, RoleGiven};
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings, Who};
 use cocotalk_domain::seat::{Seat, SeatEvent};
 use cocotalk_domain::stream::StreamId;
@@ -40,6 +40,8 @@ pub(crate) struct Record {
     settings: Settings,
     /// Set while an owner who left has no heir yet: who it has to be.
     heir: Option<UserId>,
+    /// Set while who handed the group over owns it still.
+    former_owner: Option<UserId>,
     closed: bool,
     /// How far everybody had read when last looked at; kept while they are away.
     read: BTreeMap<UserId, Seq>,
@@ -69,6 +71,8 @@ impl Record {
                 self.line(e.seq, e.cnt, e.at)?;
                 self.count(e.member_count, &e.sample)
             }
+            RoomEvent::MemberKicked(e) => self.add_kicked(e),
+            RoomEvent::RoleGiven(e) => self.add_given_role(e),
             RoomEvent::RoleChanged(e) => self.add_role(e),
             RoomEvent::Renamed(e) => {
                 self.acted(e.by, self.settings.rename_by)?;
@@ -126,13 +130,41 @@ impl Record {
         self.count(e.member_count, &e.sample)
     }
 
-    fn add_role(&mut self, e: &RoleChanged) -> Held {
-        if e.role == Role::Owner {
-            prop_assert_eq!(self.heir.take(), Some(e.user_id), "the wrong heir");
+    fn add_kicked(&mut self, e: &MemberKicked) -> Held {
+        prop_assert_eq!(self.kind, Some(RoomKind::Group));
+        match (self.role(e.by)?, self.role(e.user_id)?) {
+            (Role::Owner, Role::Admin | Role::Member) | (Role::Admin, Role::Member) => {}
+            (by, of) => return Err(TestCaseError::fail(format!("{by:?} kicked {of:?}"))),
         }
-        let present = self.present.iter_mut().find(|present| present.user == e.user_id);
+        self.present.retain(|present| present.user != e.user_id);
+        self.line(e.seq, e.cnt, e.at)?;
+        self.count(e.member_count, &e.sample)
+    }
+
+    fn add_given_role(&mut self, e: &RoleGiven) -> Held {
+        prop_assert_eq!(self.kind, Some(RoomKind::Group));
+        prop_assert_eq!(self.role(e.by)?, Role::Owner);
+        prop_assert_ne!(self.role(e.user_id)?, e.role, "the role they had");
+        if e.role == Role::Owner {
+            self.former_owner = Some(e.by);
+        }
+        self.set_role(e.user_id, e.role)?;
+        self.line(e.seq, e.cnt, e.at)
+    }
+
+    fn add_role(&mut self, e: &RoleChanged) -> Held {
+        match e.role {
+            Role::Owner => prop_assert_eq!(self.heir.take(), Some(e.user_id), "the wrong heir"),
+            Role::Admin => prop_assert_eq!(self.former_owner.take(), Some(e.user_id), "not who handed over"),
+            Role::Member => return Err(TestCaseError::fail("nobody falls so low by themselves")),
+        }
+        self.set_role(e.user_id, e.role)
+    }
+
+    fn set_role(&mut self, user: UserId, role: Role) -> Held {
+        let present = self.present.iter_mut().find(|present| present.user == user);
         let present = present.ok_or_else(|| TestCaseError::fail("a role for nobody"))?;
-        present.role = e.role;
+        present.role = role;
         Ok(())
     }
 
@@ -176,6 +208,7 @@ impl Record {
     pub(crate) fn check(&mut self, world: &World) -> Held {
         let room = &world.room;
         prop_assert_eq!(self.heir, None, "an owner without an heir");
+        prop_assert_eq!(self.former_owner, None, "two owners");
         prop_assert_eq!(room.is_new(), self.kind.is_none());
         prop_assert_eq!(room.last_seq(), self.last_seq());
         prop_assert_eq!(room.last_cnt(), room.cnt_at(room.last_seq()));

@@ -1,5 +1,6 @@
 //! Random sequences of commands.
 
+use cocotalk_domain::room::Role;
 use cocotalk_domain::seat::Patch;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -38,6 +39,8 @@ pub(crate) struct Step {
 pub(crate) enum By {
     /// One of the members at that moment; the first person if there are none.
     Member(Index),
+    /// The owner at that moment; the first person if there is none.
+    Owner,
     /// Anybody, also a stranger.
     Anybody(usize),
 }
@@ -62,8 +65,8 @@ pub(crate) enum Act {
         /// Which of the messages so far it answers.
         reply_to: Option<Index>,
     },
-    /// Whoever asks for it becomes an admin: the event alone, since no command decides it yet.
-    Promote,
+    Kick(By),
+    GiveRole(By, Role),
     MarkRead(u64),
     LeaveDirect,
     SetPreferences {
@@ -92,6 +95,7 @@ fn step(act: impl Strategy<Value = Act>) -> impl Strategy<Value = Step> {
 fn by() -> impl Strategy<Value = By> {
     prop_oneof![
         9 => any::<Index>().prop_map(By::Member),
+        5 => Just(By::Owner),
         1 => (0..PEOPLE).prop_map(By::Anybody),
     ]
 }
@@ -110,12 +114,17 @@ fn act(leaving: u32) -> impl Strategy<Value = Act> {
         }),
         6 => (prop::collection::vec(by(), 0..2), any::<Option<Index>>())
             .prop_map(|(mentions, reply_to)| Act::Send { mentions, reply_to }),
-        2 => Just(Act::Promote),
+        1 => by().prop_map(Act::Kick),
+        4 => (by(), role()).prop_map(|(whom, role)| Act::GiveRole(whom, role)),
         3 => (0..40_u64).prop_map(Act::MarkRead),
         2 => Just(Act::LeaveDirect),
         2 => (patch(-500..500_i64), any::<Option<bool>>(), patch(any::<u8>()))
             .prop_map(|(muted_for, pinned, alias)| Act::SetPreferences { muted_for, pinned, alias }),
     ]
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![2 => Just(Role::Member), 4 => Just(Role::Admin), 2 => Just(Role::Owner)]
 }
 
 fn open() -> impl Strategy<Value = Act> {

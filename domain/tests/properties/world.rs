@@ -9,7 +9,7 @@ use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::Seq;
-use cocotalk_domain::room::event::{MessageSent, RoleChanged};
+use cocotalk_domain::room::event::MessageSent;
 use cocotalk_domain::room::{Invitation, MessageFacts, Role, Room, RoomCommand, RoomEvent, RoomKind, Who};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::seat::{Patch, Seat, SeatCommand};
@@ -101,7 +101,17 @@ impl World {
                 reply_to: reply_to.and_then(|index| self.message(index)),
                 at,
             }),
-            Act::Promote => self.promote(by, at),
+            Act::Kick(whom) => self.command_room(RoomCommand::Kick {
+                by,
+                user_id: self.who(whom),
+                at,
+            }),
+            Act::GiveRole(whom, role) => self.command_room(RoomCommand::GiveRole {
+                by,
+                user_id: self.who(whom),
+                role: *role,
+                at,
+            }),
             Act::MarkRead(seq) => self.mark_read(by, Seq(*seq), at),
             Act::LeaveDirect => self.leave_direct(by, at),
             Act::SetPreferences {
@@ -116,22 +126,30 @@ impl World {
     pub(crate) fn was_admin(&self, user: UserId) -> bool {
         let roles = self.log.iter().rev().skip(1).find_map(|(_, event)| match event {
             AnyEvent::Room(RoomEvent::RoleChanged(e)) if e.user_id == user => Some(e.role),
+            AnyEvent::Room(RoomEvent::RoleGiven(e)) if e.user_id == user => Some(e.role),
             AnyEvent::Room(RoomEvent::MembersInvited(e)) if e.user_ids.contains(&user) => Some(Role::Member),
             AnyEvent::Room(_) | AnyEvent::Seat(_) | AnyEvent::Account(_) | AnyEvent::Claim(_) => None,
         });
         roles == Some(Role::Admin)
     }
 
-    /// Whether somebody has ever left the group.
+    /// Whether somebody has ever left the group, or been kicked.
     pub(crate) fn ever_left(&self, user: UserId) -> bool {
-        self.log
-            .iter()
-            .any(|(_, event)| matches!(event, AnyEvent::Room(RoomEvent::MemberLeft(e)) if e.user_id == user))
+        self.log.iter().any(|(_, event)| match event {
+            AnyEvent::Room(RoomEvent::MemberLeft(e)) => e.user_id == user,
+            AnyEvent::Room(RoomEvent::MemberKicked(e)) => e.user_id == user,
+            AnyEvent::Room(_) | AnyEvent::Seat(_) | AnyEvent::Account(_) | AnyEvent::Claim(_) => false,
+        })
     }
 
     fn who(&self, by: &By) -> UserId {
         match by {
             By::Anybody(number) => person(*number),
+            By::Owner => {
+                let mut members = self.room.members().iter();
+                let owner = members.find(|(_, member)| member.role == Role::Owner);
+                owner.map_or(person(0), |(user, _)| *user)
+            }
             By::Member(index) => {
                 let members = self.room.members();
                 let member = members.keys().nth(index.index(members.len().max(1)));
@@ -176,24 +194,6 @@ impl World {
             author_id: message.author_id,
             preview: message.shown().clone(),
         })
-    }
-
-    fn promote(&mut self, user_id: UserId, at: Instant) -> Outcome {
-        let is_member = self
-            .room
-            .member(user_id)
-            .is_ok_and(|member| member.role == Role::Member);
-        if self.room.kind() == RoomKind::Direct || !is_member {
-            return Outcome::Refused;
-        }
-        let event = RoomEvent::RoleChanged(RoleChanged {
-            room_id: self.room_id(),
-            user_id,
-            role: Role::Admin,
-            at,
-        });
-        self.room.evolve(&event);
-        self.happened(StreamId::Room(self.room_id()), vec![event])
     }
 
     fn mark_read(&mut self, user_id: UserId, seq: Seq, at: Instant) -> Outcome {

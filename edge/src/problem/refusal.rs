@@ -30,6 +30,8 @@ impl From<RoomError> for Problem {
             RoomError::AlreadyOpen => Code::RoomExists,
             RoomError::OnlyInGroups => Code::OnlyInGroups,
             RoomError::NotAllowed => Code::NotAllowed,
+            RoomError::NoSuchMember => Code::MemberNotFound,
+            RoomError::OwnerStays => Code::OwnerMustHandOver,
             RoomError::TooFewMembers { .. } => Code::TooFewMembers,
             RoomError::TooManyMembers { .. } => Code::TooManyMembers,
             RoomError::CannotBeInvited { .. } => Code::CannotBeInvited,
@@ -47,6 +49,8 @@ impl From<RoomError> for Problem {
             | RoomError::AlreadyOpen
             | RoomError::OnlyInGroups
             | RoomError::NotAllowed
+            | RoomError::NoSuchMember
+            | RoomError::OwnerStays
             | RoomError::NoSuchMessage
             | RoomError::RecipientGone => Vec::new(),
         };

@@ -32,6 +32,8 @@ fn refusals() -> Vec<Refusal> {
         RoomError::AlreadyOpen.into(),
         RoomError::OnlyInGroups.into(),
         RoomError::NotAllowed.into(),
+        RoomError::NoSuchMember.into(),
+        RoomError::OwnerStays.into(),
         RoomError::TooFewMembers { min: 3 }.into(),
         RoomError::TooManyMembers { max: 3_000 }.into(),
         RoomError::CannotBeInvited { user_ids: users(&[1]) }.into(),
@@ -100,7 +102,9 @@ fn a_rule_refused_is_a_conflict_with_few_exceptions() {
         .collect();
     assert_eq!(
         statuses,
-        [404, 409, 409, 403, 422, 409, 409, 422, 404, 409, 422, 409, 409, 404]
+        [
+            404, 409, 409, 403, 404, 409, 422, 409, 409, 422, 404, 409, 422, 409, 409, 404
+        ]
     );
 }
 

@@ -7,7 +7,9 @@ use cocotalk_application::use_case::register::RegisteredAnswer;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::stream::StreamId;
 
-use crate::stage::{Ground, command, events, handle, invite, keyed, leave, otherwise, register, said, send, sent};
+use crate::stage::{
+    Ground, command, events, handle, invite, keyed, kick, leave, otherwise, register, said, send, sent,
+};
 
 /// The retry brings another message id, as the edge would: what counts is the first one.
 pub(crate) async fn a_repeated_request_gets_the_stored_answer(fresh: impl AsyncFn() -> Ground) {
@@ -138,6 +140,24 @@ pub(crate) async fn a_leave_repeated_is_answered_alike(fresh: impl AsyncFn() -> 
     assert_eq!(second.answer.status, first.answer.status);
     assert_eq!(second.answer.body.get(), first.answer.body.get());
     assert_eq!(events(&*ground.log).await, before);
+}
+
+/// Also after who was kicked came back: a retry does not kick them again.
+pub(crate) async fn a_kick_repeated_is_answered_alike(fresh: impl AsyncFn() -> Ground) {
+    let ground = fresh().await;
+    let node = ground.node();
+    let people = node.people(3).await;
+    let room_id = node.group(&people).await;
+    let (key, kicking) = (key(), || kick(room_id, people[0], people[1]));
+    let first = node.accepted(keyed(key, kicking())).await;
+    assert_eq!(node.refused(command(kicking())).await, "member_not_found");
+    node.accepted(command(invite(room_id, people[2], people[1]))).await;
+    let before = events(&*ground.log).await;
+    let second = node.accepted(keyed(key, kicking())).await;
+    assert!(second.replayed);
+    assert_eq!(second.answer.status, first.answer.status);
+    assert_eq!(events(&*ground.log).await, before);
+    node.accepted(command(send(room_id, people[1]))).await;
 }
 
 /// Neither after the invited left, nor after the one who invited did.

@@ -2,10 +2,12 @@
 
 use cocotalk_application::contract::support::key;
 use cocotalk_domain::id::{RoomId, UserId};
+use cocotalk_domain::room::Role;
 use futures_util::future::join_all;
 
 use crate::stage::{
-    Ground, Node, Outcome, assert_told_as_logged, command, events, invite, keyed, leave, read, said, send, sent,
+    Ground, Node, Outcome, assert_told_as_logged, command, events, give, invite, keyed, kick, leave, read, said, send,
+    sent,
 };
 
 async fn talk(node: &Node, room_id: RoomId, people: &[UserId], times: usize) -> Vec<Outcome> {
@@ -86,6 +88,33 @@ pub(crate) async fn whoever_left_elsewhere_is_refused(fresh: impl AsyncFn() -> G
         assert_eq!(there.refused(command(leave(room_id, *gone))).await, "room_not_found");
         assert_eq!(events(&*ground.log).await, before);
     }
+}
+
+/// What a role allowed a moment ago it allows no more, whatever this node still believes.
+pub(crate) async fn whoever_was_kicked_or_lost_a_role_elsewhere_is_refused(fresh: impl AsyncFn() -> Ground) {
+    let ground = fresh().await;
+    let (here, there) = (ground.node(), ground.node());
+    let people = here.people(4).await;
+    let room_id = here.group(&people).await;
+    let [owner, admin, member, other] = people[..] else {
+        unreachable!("four people were asked for")
+    };
+    here.accepted(command(give(room_id, owner, admin, Role::Admin))).await;
+    there.accepted(command(send(room_id, admin))).await;
+    here.accepted(command(give(room_id, owner, admin, Role::Member))).await;
+    assert_eq!(
+        there.refused(command(kick(room_id, admin, member))).await,
+        "not_allowed"
+    );
+    there.accepted(command(send(room_id, member))).await;
+    here.accepted(command(kick(room_id, owner, member))).await;
+    assert_eq!(there.refused(command(send(room_id, member))).await, "room_not_found");
+    there.accepted(command(send(room_id, owner))).await;
+    here.accepted(command(give(room_id, owner, other, Role::Owner))).await;
+    let taking_back = command(give(room_id, owner, admin, Role::Owner));
+    assert_eq!(there.refused(taking_back).await, "not_allowed");
+    // And the other way round: what somebody may do by now is not refused.
+    there.accepted(command(kick(room_id, other, owner))).await;
 }
 
 /// At the same time, too.

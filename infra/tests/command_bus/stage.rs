@@ -7,7 +7,9 @@ use cocotalk_application::command_bus::{Accepted, BusSettings, Command, CommandB
 use cocotalk_application::contract::support::{at, id, key, sealed, stream_events};
 use cocotalk_application::port::event_log::{CommandKey, EventLog, LogReader, Metadata};
 use cocotalk_application::use_case::UseCase;
+use cocotalk_application::use_case::give_role::GiveRole;
 use cocotalk_application::use_case::invite::Invite;
+use cocotalk_application::use_case::kick::Kick;
 use cocotalk_application::use_case::leave::Leave;
 use cocotalk_application::use_case::mark_read::MarkRead;
 use cocotalk_application::use_case::open_group::OpenGroup;
@@ -17,8 +19,8 @@ use cocotalk_application::use_case::set_preferences::SetPreferences;
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::number::Seq;
-use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::room::event::MessageSent;
+use cocotalk_domain::room::{Role, RoomEvent};
 use cocotalk_domain::seat::Patch;
 use cocotalk_domain::stream::{ClaimId, StreamId};
 use futures_util::future::{join, join_all};
@@ -224,6 +226,27 @@ pub(crate) const fn leave(room_id: RoomId, by: UserId) -> Leave {
     Leave { room_id, by, at: at(3) }
 }
 
+pub(crate) const fn kick(room_id: RoomId, by: UserId, user_id: UserId) -> Kick {
+    let at = at(3);
+    Kick {
+        room_id,
+        by,
+        user_id,
+        at,
+    }
+}
+
+pub(crate) const fn give(room_id: RoomId, by: UserId, user_id: UserId, role: Role) -> GiveRole {
+    let at = at(3);
+    GiveRole {
+        room_id,
+        by,
+        user_id,
+        role,
+        at,
+    }
+}
+
 pub(crate) const fn read(room_id: RoomId, by: UserId, seq: u64) -> MarkRead {
     MarkRead {
         room_id,
@@ -287,6 +310,8 @@ const fn line(event: &RoomEvent) -> Option<u64> {
         RoomEvent::Opened(e) => Some(e.seq.0),
         RoomEvent::MembersInvited(e) => Some(e.seq.0),
         RoomEvent::MemberLeft(e) => Some(e.seq.0),
+        RoomEvent::MemberKicked(e) => Some(e.seq.0),
+        RoomEvent::RoleGiven(e) => Some(e.seq.0),
         RoomEvent::Renamed(e) => Some(e.seq.0),
         RoomEvent::NoticeChanged(e) => Some(e.seq.0),
         RoomEvent::MessageSent(e) => Some(e.seq.0),

@@ -10,7 +10,7 @@ use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::{Cnt, Seq};
-use cocotalk_domain::room::{Invitation, Room, RoomCommand, Who};
+use cocotalk_domain::room::{Invitation, Role, Room, RoomCommand, Who};
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
 use cocotalk_domain::stream::StreamId;
@@ -109,7 +109,7 @@ impl History {
         } else {
             Who::Admins
         };
-        match self.pick(10) {
+        match self.pick(14) {
             0 => RoomCommand::Invite {
                 by,
                 invitation: self.invitation(2),
@@ -135,6 +135,17 @@ impl History {
                 invite_by: None,
                 at,
             },
+            5 => RoomCommand::Kick {
+                by: self.owner(index).unwrap_or(by),
+                user_id: self.person(),
+                at,
+            },
+            6 | 7 => RoomCommand::GiveRole {
+                by: self.owner(index).unwrap_or(by),
+                user_id: self.person(),
+                role: [Role::Member, Role::Admin, Role::Owner][number % 3],
+                at,
+            },
             _ => {
                 let (message_id, body) = (MessageId(id()), sealed(by, &format!("text {number}")));
                 let mentions = if number.is_multiple_of(5) { vec![by] } else { Vec::new() };
@@ -149,6 +160,13 @@ impl History {
                 }
             }
         }
+    }
+
+    /// Who owns a room, if it is a group with people in it.
+    fn owner(&self, index: usize) -> Option<UserId> {
+        let mut members = self.rooms[index].1.members().iter();
+        let owner = members.find(|(_, member)| member.role == Role::Owner);
+        owner.map(|(user, _)| *user)
     }
 
     fn invitation(&mut self, count: usize) -> Invitation {

@@ -133,6 +133,7 @@ fn stay(events: &[RecordedEvent], user: UserId, known: Seq) -> Option<Seq> {
             }
             // An earlier leave is one that they have come back from.
             Ok(AnyEvent::Room(RoomEvent::MemberLeft(e))) if e.seq > known && e.user_id == user => stay = None,
+            Ok(AnyEvent::Room(RoomEvent::MemberKicked(e))) if e.seq > known && e.user_id == user => stay = None,
             Ok(_) | Err(_) => {}
         }
     }
@@ -157,6 +158,7 @@ fn for_viewer(told: Vec<Told>, first_seq: Seq) -> Vec<Frame> {
 mod tests {
     use cocotalk_domain::id::RoomId;
     use cocotalk_domain::number::Seq;
+    use cocotalk_domain::room::Role;
     use serde_json::{Value, json};
 
     use crate::testing::{Api, column};
@@ -229,6 +231,69 @@ mod tests {
         );
         let later = api.get(dahee, &path(room, 4)).await.ok();
         assert_eq!(later["items"][0], changes["items"][4]);
+    }
+
+    #[tokio::test]
+    async fn roles_and_kicks_are_told_as_the_items_that_history_shows() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.give(room, mina, jun, Role::Admin);
+        api.world.kick(room, jun, hana);
+        api.world.give(room, mina, jun, Role::Owner);
+        let changes = api.get(mina, &path(room, 1)).await.ok();
+        let history = api.get(mina, &format!("/v1/rooms/{room}/messages?after=1")).await.ok();
+        let told: Vec<(&Value, &Value)> = changes["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|frame| (&frame["type"], &frame["data"]))
+            .collect();
+        let items = &history["items"];
+        assert_eq!(
+            told,
+            [
+                (
+                    &json!("member.role_changed"),
+                    &json!({"user_ids": [jun], "role": "admin", "item": items[0]})
+                ),
+                (&json!("member.kicked"), &json!({"user_ids": [hana], "item": items[1]})),
+                (
+                    &json!("member.role_changed"),
+                    &json!({"user_ids": [jun], "role": "owner", "item": items[2]})
+                ),
+                (
+                    &json!("member.role_changed"),
+                    &json!({"user_ids": [mina], "role": "admin"})
+                ),
+            ]
+        );
+        let line = |index: usize| ["kind", "author_id", "members", "role"].map(|field| items[index][field].clone());
+        assert_eq!(
+            line(0),
+            [json!("role_changed"), json!(mina), json!([jun]), json!("admin")]
+        );
+        assert_eq!(line(1), [json!("kicked"), json!(jun), json!([hana]), Value::Null]);
+    }
+
+    #[tokio::test]
+    async fn who_was_kicked_and_came_back_is_told_nothing_from_the_time_before() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.hold();
+        api.world.kick(room, mina, jun);
+        api.world.give(room, mina, hana, Role::Admin);
+        for after in [0, 1, 2, 3, 9] {
+            let answer = api.get(jun, &path(room, after)).await;
+            assert_eq!(answer.refused(404), "room_not_found", "{after}");
+        }
+        api.world.invite(room, mina, &[jun]);
+        let changes = api.get(jun, &path(room, 1)).await.ok();
+        assert_eq!(
+            column(&changes, "type"),
+            ["room.changed", "room.changed", "member.joined"]
+        );
     }
 
     #[tokio::test]

@@ -38,6 +38,8 @@ impl RoomFacts {
             Ok(AnyEvent::Room(RoomEvent::Opened(e))) => known(Cnt(0), Some(e.user_ids.len() as u32)),
             Ok(AnyEvent::Room(RoomEvent::MembersInvited(e))) => known(e.cnt, Some(e.member_count)),
             Ok(AnyEvent::Room(RoomEvent::MemberLeft(e))) => known(e.cnt, Some(e.member_count)),
+            Ok(AnyEvent::Room(RoomEvent::MemberKicked(e))) => known(e.cnt, Some(e.member_count)),
+            Ok(AnyEvent::Room(RoomEvent::RoleGiven(e))) => known(e.cnt, members),
             Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) => known(e.cnt, Some(e.member_count)),
             Ok(AnyEvent::Room(RoomEvent::Renamed(e))) => known(e.cnt, members),
             Ok(AnyEvent::Room(RoomEvent::NoticeChanged(e))) => known(e.cnt, members),
@@ -55,6 +57,8 @@ impl RoomFacts {
             Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) => e.cnt.0.checked_sub(1).map(Cnt),
             Ok(AnyEvent::Room(RoomEvent::MembersInvited(e))) => Some(e.cnt),
             Ok(AnyEvent::Room(RoomEvent::MemberLeft(e))) => Some(e.cnt),
+            Ok(AnyEvent::Room(RoomEvent::MemberKicked(e))) => Some(e.cnt),
+            Ok(AnyEvent::Room(RoomEvent::RoleGiven(e))) => Some(e.cnt),
             Ok(AnyEvent::Room(RoomEvent::Renamed(e))) => Some(e.cnt),
             Ok(AnyEvent::Room(RoomEvent::NoticeChanged(e))) => Some(e.cnt),
             Ok(AnyEvent::Room(RoomEvent::RoleChanged(_) | RoomEvent::SettingsChanged(_) | RoomEvent::Closed(_))) => {

@@ -57,6 +57,7 @@ pub(super) fn membership(event: &RecordedEvent) -> Option<Membership<'_>> {
         AnyEvent::Room(RoomEvent::Opened(e)) => Some(Membership::Joined(e.room_id, &e.user_ids)),
         AnyEvent::Room(RoomEvent::MembersInvited(e)) => Some(Membership::Joined(e.room_id, &e.user_ids)),
         AnyEvent::Room(RoomEvent::MemberLeft(e)) => Some(Membership::Left(e.room_id, e.user_id)),
+        AnyEvent::Room(RoomEvent::MemberKicked(e)) => Some(Membership::Left(e.room_id, e.user_id)),
         AnyEvent::Room(_) | AnyEvent::Seat(_) | AnyEvent::Account(_) | AnyEvent::Claim(_) => None,
     }
 }

@@ -18,7 +18,7 @@ use cocotalk_domain::event::{AnyEvent, DecodeError};
 use cocotalk_domain::id::{CommandId, MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::{Cnt, Seq, Version};
-use cocotalk_domain::room::{Invitation, MessageFacts, Room, RoomCommand, RoomEvent, Who};
+use cocotalk_domain::room::{Invitation, MessageFacts, Role, Room, RoomCommand, RoomEvent, Who};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
@@ -198,6 +198,14 @@ impl World {
 
     pub(crate) fn leave(&self, room_id: RoomId, by: UserId) -> Seq {
         self.carry_out(room_id, |at| RoomCommand::Leave { by, at })
+    }
+
+    pub(crate) fn kick(&self, room_id: RoomId, by: UserId, user_id: UserId) -> Seq {
+        self.carry_out(room_id, |at| RoomCommand::Kick { by, user_id, at })
+    }
+
+    pub(crate) fn give(&self, room_id: RoomId, by: UserId, user_id: UserId, role: Role) -> Seq {
+        self.carry_out(room_id, |at| RoomCommand::GiveRole { by, user_id, role, at })
     }
 
     pub(crate) fn rename(&self, room_id: RoomId, by: UserId, name: &str) -> Seq {

@@ -19,6 +19,7 @@ const KO = {
   members: (n) => `${n}명`, unreadBy: (n) => `${n}명이 아직 읽지 않음`, unread: (n) => `읽지 않은 메시지 ${n}개`, typing: (who) => `${people(who)}이 입력하고 있습니다…`,
   invited: (a, b) => `${a}님이 ${people(b) || "멤버"}${b.length ? "을" : "를"} 초대했습니다.`, left: (a) => `${a}님이 나갔습니다.`,
   kicked: (a, b) => `${a}님이 ${people(b)}을 내보냈습니다.`, renamed: (a, name) => (name ? `${a}님이 방 이름을 “${name}”(으)로 바꿨습니다.` : `${a}님이 방 이름을 지웠습니다.`),
+  roleChanged: (a, b, role) => `${a}님이 ${people(b) || "멤버"}의 역할을 바꿨습니다${role ? `: ${{ owner: "방장", admin: "관리자", member: "멤버" }[role]}` : ""}.`,
   notice: (a, text) => (text ? `${a}님이 공지를 올렸습니다: ${text}` : `${a}님이 공지를 내렸습니다.`),
   hidden: "볼 수 없는 메시지", deleted: "삭제된 메시지입니다.", wordless: "내용이 지워진 메시지입니다.", earlier: "이전 메시지에 답장",
 };
@@ -35,6 +36,7 @@ const EN = {
   members: (n) => `${n} members`, unreadBy: (n) => `not read by ${n}`, unread: (n) => `${n} unread`, typing: (who) => `${list(who)} typing…`,
   invited: (a, b) => `${a} invited ${b.length ? list(b) : "people"}.`, left: (a) => `${a} left.`,
   kicked: (a, b) => `${a} removed ${list(b)}.`, renamed: (a, name) => (name ? `${a} renamed the chat to “${name}”.` : `${a} removed the chat's name.`),
+  roleChanged: (a, b, role) => `${a} changed the role of ${b.length ? list(b) : "a member"}${role ? ` to ${role}` : ""}.`,
   notice: (a, text) => (text ? `${a} put up a notice: ${text}` : `${a} took the notice down.`),
   hidden: "A message you cannot see", deleted: "This message was deleted.", wordless: "This message has no words any more.", earlier: "In reply to an earlier message",
 };
@@ -421,6 +423,7 @@ function lineText(item) {
     case "invited": return words.invited(by, whom);
     case "left": return words.left(by);
     case "kicked": return words.kicked(by, whom);
+    case "role_changed": return words.roleChanged(by, whom, item.role);
     case "renamed": return words.renamed(by, item.name ?? item.preview);
     case "notice": return words.notice(by, item.name ?? item.preview);
     case "hidden": return words.hidden;

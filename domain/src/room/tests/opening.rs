@@ -144,3 +144,19 @@ fn a_direct_room_begins_without_an_item() {
     let room = room(&direct([]));
     assert_eq!((room.last_seq(), room.last_cnt()), (Seq(0), Cnt(0)));
 }
+
+#[test]
+fn the_picture_stays_while_those_in_it_stay() {
+    // The creator has the highest id, and is not among the first four.
+    let people = [5, 1, 2, 3, 4].map(UserId::from_u128);
+    let opening = group_opened(&people, None);
+    let RoomEvent::Opened(opened) = &opening else {
+        unreachable!("it was just opened")
+    };
+    let guest = UserId::from_u128(0);
+    let sample = opened.sample();
+    assert_eq!(sample, [1, 2, 3, 4].map(UserId::from_u128));
+    given(vec![opening])
+        .when(invite(people[1], &[guest]))
+        .then_expect_events(vec![invited(people[1], &[guest], 2, 0, (6, &sample))]);
+}

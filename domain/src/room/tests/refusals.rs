@@ -12,6 +12,8 @@ fn group_commands(by: UserId) -> Vec<RoomCommand> {
     vec![
         invite(by, &[DAN]),
         leave(by),
+        kick(by, JUN),
+        give(by, JUN, Role::Admin),
         rename(by, Some("Tea")),
         set_notice(by, Some("Tea at four")),
         settle(by, Some(Who::Admins), None),
@@ -51,7 +53,7 @@ fn a_closed_group_is_not_there_for_anybody() {
 }
 
 #[test]
-fn a_direct_room_has_no_guests_names_notices_or_settings_and_nobody_leaves_it() {
+fn a_direct_room_has_no_guests_roles_names_notices_or_settings_and_nobody_leaves_it_or_is_kicked() {
     all_refused(&direct([]), group_commands(MINA), &RoomError::OnlyInGroups);
 }
 
@@ -63,6 +65,8 @@ fn every_refusal_has_a_word_of_its_own() {
         RoomError::AlreadyOpen,
         RoomError::OnlyInGroups,
         RoomError::NotAllowed,
+        RoomError::NoSuchMember,
+        RoomError::OwnerStays,
         RoomError::TooFewMembers { min: 3 },
         RoomError::TooManyMembers { max: 3 },
         RoomError::CannotBeInvited {

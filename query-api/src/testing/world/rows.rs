@@ -6,7 +6,6 @@ use cocotalk_application::row::{
     ItemKind, ItemMeta, LastItem, MemberRow, MessageRow, ProfileRow, ReplyMeta, RoomRow, UserReadRow, UserRoomRow,
 };
 use cocotalk_domain::id::{RoomId, UserId};
-use cocotalk_domain::limits::MEMBERS_SAMPLE;
 use cocotalk_domain::number::{Cnt, Seq, Version};
 use cocotalk_domain::room::event::Opened;
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings};
@@ -103,11 +102,29 @@ impl Rows {
                     line(room_id, (e.seq, e.cnt), ItemKind::Left, e.user_id, e.at, meta),
                     None,
                 );
-                self.members.remove(&(room_id, e.user_id));
-                self.user_rooms.get_mut(&(e.user_id, room_id)).unwrap().present = false;
+                self.depart(room_id, e.user_id);
                 self.recount(room_id, e.member_count, &e.sample);
             }
-            RoomEvent::RoleChanged(e) => self.members.get_mut(&(room_id, e.user_id)).unwrap().role = e.role,
+            RoomEvent::MemberKicked(e) => {
+                let meta = ItemMeta {
+                    members: vec![e.user_id],
+                    ..ItemMeta::default()
+                };
+                self.item(line(room_id, (e.seq, e.cnt), ItemKind::Kicked, e.by, e.at, meta), None);
+                self.depart(room_id, e.user_id);
+                self.recount(room_id, e.member_count, &e.sample);
+            }
+            RoomEvent::RoleGiven(e) => {
+                let meta = ItemMeta {
+                    members: vec![e.user_id],
+                    role: Some(e.role),
+                    ..ItemMeta::default()
+                };
+                let row = line(room_id, (e.seq, e.cnt), ItemKind::RoleChanged, e.by, e.at, meta);
+                self.item(row, None);
+                self.take_role(room_id, e.user_id, e.role);
+            }
+            RoomEvent::RoleChanged(e) => self.take_role(room_id, e.user_id, e.role),
             RoomEvent::Renamed(e) => {
                 let name = e.name.as_ref().map(ToString::to_string);
                 let meta = ItemMeta {
@@ -160,7 +177,7 @@ impl Rows {
                 name: None,
                 owner_id: group.then_some(e.by),
                 member_count: e.user_ids.len() as u32,
-                member_sample: e.user_ids.iter().copied().take(MEMBERS_SAMPLE).collect(),
+                member_sample: e.sample(),
                 notice: None,
                 settings: Settings::default(),
                 created_at: e.at,
@@ -225,6 +242,18 @@ impl Rows {
         self.user_rooms.insert((user_id, room_id), seat);
         if peer_id.is_none() {
             self.raise(room_id, user_id, joined_seq, joined_cnt);
+        }
+    }
+
+    fn depart(&mut self, room_id: RoomId, user_id: UserId) {
+        self.members.remove(&(room_id, user_id));
+        self.user_rooms.get_mut(&(user_id, room_id)).unwrap().present = false;
+    }
+
+    fn take_role(&mut self, room_id: RoomId, user_id: UserId, role: Role) {
+        self.members.get_mut(&(room_id, user_id)).unwrap().role = role;
+        if role == Role::Owner {
+            self.rooms.get_mut(&room_id).unwrap().owner_id = Some(user_id);
         }
     }
 
