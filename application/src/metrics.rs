@@ -12,6 +12,8 @@ pub const QUEUE_DEPTH: &str = "cocotalk_command_queue_depth";
 pub const SECOND_TRIES: &str = "cocotalk_command_second_tries_total";
 /// Aggregates loaded from the log because no lane had them.
 pub const LOADS: &str = "cocotalk_aggregate_loads_total";
+/// Messages whose events were read from the log because what a lane knew of them was not the newest.
+pub const FACT_READS: &str = "cocotalk_message_fact_reads_total";
 
 /// Tells the recorder what the numbers mean.
 pub fn describe() {
@@ -29,4 +31,9 @@ pub fn describe() {
     metrics::describe_gauge!(QUEUE_DEPTH, metrics::Unit::Count, "Commands that wait for their lane");
     metrics::describe_counter!(SECOND_TRIES, metrics::Unit::Count, "Units decided again under lock");
     metrics::describe_counter!(LOADS, metrics::Unit::Count, "Aggregates loaded from the log");
+    metrics::describe_counter!(
+        FACT_READS,
+        metrics::Unit::Count,
+        "Messages whose events were read from the log"
+    );
 }

@@ -13,6 +13,7 @@ mod history;
 mod idempotency;
 mod live;
 mod membership;
+mod message_changes;
 mod messages;
 mod positions;
 mod restarts;

@@ -2,11 +2,14 @@
 
 mod inviting;
 mod leaving;
+mod messages;
 mod naming;
 mod opening;
 mod reading;
 mod refusals;
 mod sending;
+
+use std::collections::BTreeMap;
 
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 
@@ -248,7 +251,12 @@ fn facts(seq: u64) -> MessageFacts {
         message_id: MessageId::from_u128(0x600),
         seq: Seq(seq),
         author_id: MINA,
+        sent_at: DAWN,
         preview: sealed(MINA, b"what it answers"),
+        mentions: Vec::new(),
+        reply_to: None,
+        deleted: false,
+        reactions: BTreeMap::new(),
     }
 }
 

@@ -35,6 +35,9 @@ impl From<RoomError> for Problem {
             RoomError::CannotBeInvited { .. } => Code::CannotBeInvited,
             RoomError::MentionsNoMember { .. } => Code::MentionsNoMember,
             RoomError::NoSuchMessage => Code::MessageNotFound,
+            RoomError::MessageDeleted => Code::MessageDeleted,
+            RoomError::MessageTooOld { .. } => Code::MessageTooOld,
+            RoomError::TooManyReactions { .. } => Code::TooManyReactions,
             RoomError::RecipientGone => Code::RecipientGone,
         };
         let errors = match error {
@@ -48,6 +51,9 @@ impl From<RoomError> for Problem {
             | RoomError::OnlyInGroups
             | RoomError::NotAllowed
             | RoomError::NoSuchMessage
+            | RoomError::MessageDeleted
+            | RoomError::MessageTooOld { .. }
+            | RoomError::TooManyReactions { .. }
             | RoomError::RecipientGone => Vec::new(),
         };
         errors.into_iter().fold(Self::new(code).detail(detail), Self::and_field)
@@ -72,6 +78,7 @@ impl From<SeatError> for Problem {
                     .and_field(FieldError::new("/muted_until", code.as_str(), detail.clone()))
                     .detail(detail)
             }
+            SeatError::TooManyHidden { .. } => Self::new(Code::TooManyHidden).detail(error.to_string()),
         }
     }
 }
