@@ -182,7 +182,7 @@ impl Room {
                 reply_to,
                 at,
             } => {
-                self.check_message(by, &mentions, reply_to.as_ref())?;
+                self.check_message(by, &mentions, reply_to.as_deref())?;
                 Ok(vec![RoomEvent::MessageSent(event::MessageSent {
                     room_id: self.id()?,
                     message_id,
@@ -193,7 +193,7 @@ impl Room {
                     body,
                     preview,
                     mentions,
-                    reply_to: reply_to.as_ref().map(MessageFacts::as_reply),
+                    reply_to: reply_to.as_deref().map(MessageFacts::as_reply),
                     member_count: self.member_count(),
                 })])
             }

@@ -456,7 +456,7 @@ fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, gone: &Gone
                 message_id: e.message_id,
                 user_id: e.user_id,
                 emoji: e.emoji.as_ref().map(ToString::to_string),
-                reactions: item::reactions(&e.reactions, None),
+                reactions: item::reactions(&e.reactions, |_| None),
             };
             tell(e.at).about(e.seq, Type::ReactionChanged, Data::Reaction(Box::new(change)))
         }

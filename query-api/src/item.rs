@@ -164,12 +164,12 @@ pub struct ReplyTo {
     pub deleted: Option<bool>,
 }
 
-/// How people react to a message; `mine` says which of them is the viewer's, where there is one viewer.
-pub(crate) fn reactions(totals: &ReactionTotals, mine: Option<Option<&Emoji>>) -> Vec<Reaction> {
+/// How people react to a message; `mine` says of an emoji whether it is the viewer's, where there is one viewer.
+pub(crate) fn reactions(totals: &ReactionTotals, mine: impl Fn(&Emoji) -> Option<bool>) -> Vec<Reaction> {
     let reaction = |(emoji, count): (&Emoji, &u32)| Reaction {
         emoji: emoji.as_str().to_owned(),
         count: u64::from(*count),
-        mine: mine.map(|mine| mine == Some(emoji)),
+        mine: mine(emoji),
     };
     let mut reactions: Vec<Reaction> = totals.iter().map(reaction).collect();
     // They come in the order of their emoji, and stay in it where they are as frequent.
@@ -194,7 +194,7 @@ impl Item {
         Self {
             edited_at: row.changed_at.filter(|_| row.state == ItemState::Edited),
             deleted: row.state == ItemState::Deleted,
-            reactions: reactions(&row.reactions, Some(mine)),
+            reactions: reactions(&row.reactions, |emoji| Some(mine == Some(emoji))),
             message_id: row.message_id,
             members: row.meta.members.clone(),
             name: row.meta.name.clone(),
@@ -226,7 +226,7 @@ impl Item {
             reply_to,
             mentions: event.mentions.clone(),
             edited_at: Some(event.edited_at),
-            reactions: reactions(&event.reactions, None),
+            reactions: reactions(&event.reactions, |_| None),
             unread_member_count: nobody_has_read(event.others),
             ..Self::line(event.seq, Kind::Text, event.author_id, event.sent_at)
         }

@@ -86,7 +86,7 @@ impl UseCase for SendMessage {
             body: self.body.clone(),
             preview: self.preview.clone(),
             mentions: self.mentions.clone(),
-            reply_to: answered.cloned(),
+            reply_to: answered.cloned().map(Box::new),
             at: self.at,
         })?;
         let sent_at = events.iter().find_map(|event| match event {

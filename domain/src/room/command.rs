@@ -91,7 +91,7 @@ pub enum RoomCommand {
         /// Who is mentioned.
         mentions: Vec<UserId>,
         /// What it answers.
-        reply_to: Option<MessageFacts>,
+        reply_to: Option<Box<MessageFacts>>,
         /// When.
         at: Instant,
     },

@@ -239,7 +239,7 @@ fn send(by: UserId, mentions: &[UserId], reply_to: Option<MessageFacts>) -> Room
         body: sealed(by, b"body"),
         preview: None,
         mentions: mentions.to_vec(),
-        reply_to,
+        reply_to: reply_to.map(Box::new),
         at: NOON,
     }
 }

@@ -106,7 +106,7 @@ impl World {
                 body: sealed(by, 0),
                 preview: mentions.is_empty().then(|| sealed(by, 1)),
                 mentions: mentions.iter().map(|user| self.who(user)).collect(),
-                reply_to: reply_to.and_then(|index| self.message(index)),
+                reply_to: reply_to.and_then(|index| self.message(index)).map(Box::new),
                 at,
             }),
             Act::Edit(index) => self.about(by, *index, |message| RoomCommand::Edit {

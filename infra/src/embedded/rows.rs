@@ -259,7 +259,7 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
             last_hidden: seq,
         }
         | RowWrite::Hidden { user_id, room_id, seq } => {
-            to.extend([Value::id(&user_id.0), Value::id(&room_id.0), Value::number(seq.0)])
+            to.extend([Value::id(&user_id.0), Value::id(&room_id.0), Value::number(seq.0)]);
         }
         RowWrite::UserRoomLeft { user_id, room_id } => to.extend([Value::id(&user_id.0), Value::id(&room_id.0)]),
         RowWrite::UserRoomFloor {

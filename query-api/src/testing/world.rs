@@ -161,7 +161,7 @@ impl World {
         let preview = MessageText::parse(text, &Limits::default()).unwrap();
         let preview = preview.preview().map(|preview| seal(by, preview));
         let body = seal(by, text);
-        let reply_to = answered.map(|seq| self.facts(room_id, seq));
+        let reply_to = answered.map(|seq| Box::new(self.facts(room_id, seq)));
         self.carry_out(room_id, |at| RoomCommand::Send {
             by,
             message_id: MessageId::from_u128(at.millis() as u128),
