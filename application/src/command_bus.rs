@@ -7,6 +7,7 @@
 
 mod batch;
 mod cache;
+mod facts;
 mod lane;
 mod load;
 mod second_try;
@@ -30,8 +31,9 @@ use crate::port::event_log::{CommandKey, EventLog, LogReader, Metadata};
 use crate::position::Position;
 use crate::use_case::{Answer, Decision, Refusal, States, UseCase};
 use batch::Batch;
+use facts::facts;
 use lane::Lane;
-use load::{facts, load};
+use load::load;
 
 /// A use case with who asks and how a retry is recognised.
 pub struct Command {
@@ -114,6 +116,8 @@ pub struct BusSettings {
     pub batch_events: usize,
     /// Weight of the aggregates that one lane keeps: a room weighs its members, everything else one (20,000).
     pub cache_weight: usize,
+    /// Weight of the messages whose facts one lane keeps: a message weighs one, and one for each reaction (512).
+    pub facts_weight: usize,
     /// Events of a stream after which its state is snapshot again (500).
     pub snapshot_every: u64,
 }
@@ -125,6 +129,7 @@ impl Default for BusSettings {
             batch_commands: 256,
             batch_events: 512,
             cache_weight: 20_000,
+            facts_weight: 512,
             snapshot_every: 500,
         }
     }
@@ -188,7 +193,7 @@ impl Context {
         };
         let facts = match use_case.message() {
             None => None,
-            Some(message) => facts(reader, message).await?,
+            Some(message) => facts(batch, reader, use_case.home(), message).await?,
         };
         Ok(use_case.decide(&States {
             loaded: &batch.states,

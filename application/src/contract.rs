@@ -15,6 +15,7 @@ pub mod event_log;
 pub mod idempotency;
 pub mod key_vault;
 pub mod lock;
+pub mod messages;
 pub mod outbox;
 pub mod parking;
 pub mod people;
@@ -107,6 +108,7 @@ macro_rules! event_log_contract {
             event_log::long_streams_are_read_in_pages,
             event_log::long_slices_are_read_in_pages,
             event_log::events_about_a_message_are_found,
+            event_log::many_events_about_a_message_are_read_in_pages,
             event_log::a_run_on_an_old_version_is_a_conflict,
             event_log::a_run_beyond_the_head_is_a_conflict,
             event_log::a_unit_is_appended_whole_or_not_at_all,
@@ -159,6 +161,10 @@ macro_rules! read_model_contract {
             read_model::a_page_crosses_buckets,
             read_model::single_items_are_found,
             read_model::an_item_is_shown_as_it_was_written,
+            messages::a_message_is_shown_as_it_became,
+            messages::a_head_shows_what_its_item_became,
+            messages::everybody_reacts_for_themselves,
+            messages::what_a_person_hides_is_found,
             people::a_person_sees_the_rooms_they_are_in,
             people::what_a_seat_says_and_what_a_room_says_do_not_mix,
             people::members_who_left_are_not_shown,

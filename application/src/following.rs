@@ -124,8 +124,15 @@ fn check(write: &RowWrite) -> Result<(), ForeignSeal> {
             None => return Ok(()),
         },
         RowWrite::UserRoomPreferences { user_id, alias, .. } => (*user_id, alias.as_ref()),
+        RowWrite::MessageEdited { author_id, body, .. } => (*author_id, Some(body)),
+        RowWrite::LastChanged { author_id, preview, .. } => (*author_id, preview.as_ref()),
         RowWrite::Profile(row) => (row.user_id, Some(&row.sealed)),
-        RowWrite::RoomVersion { .. }
+        RowWrite::MessageDeleted { .. }
+        | RowWrite::Reactions { .. }
+        | RowWrite::Reactor { .. }
+        | RowWrite::Hidden { .. }
+        | RowWrite::UserRoomHidden { .. }
+        | RowWrite::RoomVersion { .. }
         | RowWrite::RoomMembers { .. }
         | RowWrite::RoomOwner { .. }
         | RowWrite::RoomName { .. }

@@ -15,6 +15,8 @@ pub const LOADS: &str = "cocotalk_aggregate_loads_total";
 /// Aggregates that wait because a projection could not take one of their events, by `projection`; told by whoever projects.
 /// Alert on it.
 pub const PARKED_AGGREGATES: &str = "cocotalk_projection_parked_aggregates";
+/// Messages whose events were read from the log because what a lane knew of them was not the newest.
+pub const FACT_READS: &str = "cocotalk_message_fact_reads_total";
 
 /// Tells the recorder what the numbers mean.
 pub fn describe() {
@@ -36,5 +38,10 @@ pub fn describe() {
         PARKED_AGGREGATES,
         metrics::Unit::Count,
         "Aggregates that wait behind an event that a projection could not take"
+    );
+    metrics::describe_counter!(
+        FACT_READS,
+        metrics::Unit::Count,
+        "Messages whose events were read from the log"
     );
 }

@@ -61,6 +61,13 @@ impl Register {
                 ..
             } => Some((Self::Read(*room_id, *user_id), read_seq.0)),
             RowWrite::Message(_)
+            | RowWrite::MessageEdited { .. }
+            | RowWrite::MessageDeleted { .. }
+            | RowWrite::Reactions { .. }
+            | RowWrite::Reactor { .. }
+            | RowWrite::LastChanged { .. }
+            | RowWrite::Hidden { .. }
+            | RowWrite::UserRoomHidden { .. }
             | RowWrite::Room(_)
             | RowWrite::RoomVersion { .. }
             | RowWrite::RoomMembers { .. }

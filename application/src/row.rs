@@ -5,8 +5,10 @@
 
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::number::{Cnt, Seq, Version};
+use cocotalk_domain::room::event::ReactionTotals;
 use cocotalk_domain::room::{Role, RoomKind, Settings};
 use cocotalk_domain::sealed::Sealed;
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,28 @@ impl ItemKind {
     /// Whether it is a message of a person, and so counts as unread.
     pub const fn is_message(self) -> bool {
         matches!(self, Self::Text)
+    }
+}
+
+/// What became of an item. The numbers are those of the column `state`, for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i16)]
+pub enum ItemState {
+    /// Nothing since.
+    #[default]
+    Sent = 0,
+    /// It has another text.
+    Edited = 1,
+    /// It was deleted for everyone: nothing is left of it but its place.
+    Deleted = 2,
+}
+
+impl ItemState {
+    /// The state of this number.
+    pub fn from_number(number: i16) -> Option<Self> {
+        [Self::Sent, Self::Edited, Self::Deleted]
+            .into_iter()
+            .find(|state| *state as i16 == number)
     }
 }
 
@@ -113,6 +137,12 @@ pub struct MessageRow {
     pub body: Option<Sealed>,
     /// The rest.
     pub meta: ItemMeta,
+    /// What became of it.
+    pub state: ItemState,
+    /// When, if something did.
+    pub changed_at: Option<Instant>,
+    /// How people react to it.
+    pub reactions: ReactionTotals,
 }
 
 /// The newest item of a room that everybody in it may see.
@@ -130,6 +160,8 @@ pub struct LastItem {
     pub author_id: UserId,
     /// What a list shows of it, sealed by its author.
     pub preview: Option<Sealed>,
+    /// Whether it was deleted for everyone.
+    pub deleted: bool,
 }
 
 /// R2 `rooms`: one row a room, overwritten in place.
@@ -188,6 +220,8 @@ pub struct UserRoomRow {
     pub muted_until: Option<Instant>,
     /// The own name for it, sealed.
     pub alias: Option<Sealed>,
+    /// The newest of the messages that they have hidden from themselves; 0 if there are none.
+    pub last_hidden: Seq,
 }
 
 impl UserRoomRow {
@@ -249,8 +283,52 @@ pub struct ProfileRow {
 /// One write to the read model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowWrite {
-    /// R1: an item.
+    /// R1: an item, as it was sent.
     Message(Box<MessageRow>),
+    /// R1: a message has another text.
+    MessageEdited {
+        /// The room.
+        room_id: RoomId,
+        /// Its place.
+        seq: Seq,
+        /// Who wrote it.
+        author_id: UserId,
+        /// The text, sealed by its author.
+        body: Sealed,
+        /// When.
+        at: Instant,
+    },
+    /// R1: of a message nothing is left but its place.
+    MessageDeleted {
+        /// The room.
+        room_id: RoomId,
+        /// Its place.
+        seq: Seq,
+        /// When.
+        at: Instant,
+    },
+    /// R1: how people react to a message.
+    Reactions {
+        /// The room.
+        room_id: RoomId,
+        /// Its place.
+        seq: Seq,
+        /// How many with each emoji.
+        reactions: ReactionTotals,
+    },
+    /// R8: how one person reacts to a message.
+    Reactor {
+        /// The room.
+        room_id: RoomId,
+        /// The message's place.
+        seq: Seq,
+        /// Who.
+        user_id: UserId,
+        /// With what; none if they took it back.
+        emoji: Option<Emoji>,
+        /// When.
+        at: Instant,
+    },
     /// R2: a room begins.
     Room(Box<RoomRow>),
     /// R2: a room has a newer item and version.
@@ -261,6 +339,19 @@ pub enum RowWrite {
         version: Version,
         /// The item.
         last: LastItem,
+    },
+    /// R2: the newest item was edited or deleted. Changes nothing where a newer item is the newest.
+    LastChanged {
+        /// The room.
+        room_id: RoomId,
+        /// The item's place.
+        seq: Seq,
+        /// Who wrote it.
+        author_id: UserId,
+        /// What a list shows of it, sealed by its author.
+        preview: Option<Sealed>,
+        /// Whether it was deleted for everyone.
+        deleted: bool,
     },
     /// R2: a room has a newer version.
     RoomVersion {
@@ -343,6 +434,24 @@ pub enum RowWrite {
         floor_seq: Seq,
         /// Counted items before it.
         floor_cnt: Cnt,
+    },
+    /// R3: the newest message that a person has hidden.
+    UserRoomHidden {
+        /// Whose.
+        user_id: UserId,
+        /// Where.
+        room_id: RoomId,
+        /// Its place.
+        last_hidden: Seq,
+    },
+    /// R9: a message that a person has hidden.
+    Hidden {
+        /// Whose.
+        user_id: UserId,
+        /// Where.
+        room_id: RoomId,
+        /// Its place.
+        seq: Seq,
     },
     /// R3: a person's own settings for a room.
     UserRoomPreferences {

@@ -1,13 +1,17 @@
 //! Use cases: one a file. Each says which streams it writes and reads, and decides over their states without doing I/O.
 
 pub mod change_room;
+pub mod delete_message;
+pub mod edit_message;
 pub mod give_role;
+pub mod hide_message;
 pub mod invite;
 pub mod kick;
 pub mod leave;
 pub mod mark_read;
 pub mod open_direct;
 pub mod open_group;
+pub mod react;
 pub mod register;
 pub mod send_message;
 pub mod set_preferences;
@@ -18,7 +22,7 @@ use std::collections::{HashMap, HashSet};
 use cocotalk_domain::account::AccountError;
 use cocotalk_domain::claim::ClaimError;
 use cocotalk_domain::event::AnyEvent;
-use cocotalk_domain::id::{MessageId, UserId};
+use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::room::{MessageFacts, Room, RoomError};
 use cocotalk_domain::seat::{Seat, SeatError};
 use cocotalk_domain::stream::StreamId;
@@ -42,7 +46,7 @@ pub trait UseCase: Send + Sync + 'static {
     fn people(&self) -> &[UserId] {
         &[]
     }
-    /// The message whose facts it needs.
+    /// The message whose facts it needs, in the room that is its home.
     fn message(&self) -> Option<MessageId> {
         None
     }
@@ -95,9 +99,21 @@ impl<'a> States<'a> {
         self.present.contains(&user)
     }
 
-    /// The facts of the message that was asked about, if there is such a message.
-    pub const fn facts(&self) -> Option<&'a MessageFacts> {
-        self.facts
+    /// The facts of the message that was asked about, if there is such a message in the room and `by` may see it: whose seat
+    /// and room are declared.
+    ///
+    /// # Errors
+    /// That there is no such room or message, which is all that others learn.
+    pub fn visible_message(&self, room_id: RoomId, by: UserId) -> Result<&'a MessageFacts, RoomError> {
+        let room = self.room(StreamId::Room(room_id));
+        room.member(by)?;
+        let facts = self.facts.ok_or(RoomError::NoSuchMessage)?;
+        room.may_see(by, facts)?;
+        if self.seat(StreamId::Seat(room_id, by)).sees(facts.seq) {
+            Ok(facts)
+        } else {
+            Err(RoomError::NoSuchMessage)
+        }
     }
 }
 
@@ -133,8 +149,21 @@ impl Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomAnswer {
     /// The room.
-    pub room_id: cocotalk_domain::id::RoomId,
+    pub room_id: RoomId,
     /// Its version after the command.
+    pub version: u64,
+}
+
+/// What a command about a message answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageAnswer {
+    /// The room.
+    pub room_id: RoomId,
+    /// The message.
+    pub message_id: MessageId,
+    /// Its place in the room.
+    pub seq: u64,
+    /// The room's version after the command.
     pub version: u64,
 }
 

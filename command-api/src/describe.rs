@@ -37,12 +37,31 @@ pub(crate) struct MessageSent {
     sent_at: chrono::DateTime<chrono::Utc>,
 }
 
+/// A message after a command.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MessageAt {
+    /// The room.
+    room_id: Uuid,
+    /// The message.
+    message_id: Uuid,
+    /// Its place in the room.
+    #[schema(minimum = 1)]
+    seq: u64,
+    /// The room's version after the command.
+    #[schema(minimum = 1)]
+    version: u64,
+}
+
 /// All commands.
 #[derive(OpenApi)]
 #[openapi(
     paths(
         crate::account::create_dev::create_dev,
         crate::account::sign_in_dev::sign_in_dev,
+        crate::message::delete::delete,
+        crate::message::edit::edit,
+        crate::message::put_reaction::put_reaction,
+        crate::message::take_reaction::take_reaction,
         crate::room::change::change,
         crate::room::give_role::give_role,
         crate::room::invite::invite,

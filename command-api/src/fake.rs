@@ -45,6 +45,8 @@ use crate::{CommandState, DevAccounts, router};
 pub(crate) const ME: UserId = UserId::from_u128(0xa11ce);
 /// The room that is asked about.
 pub(crate) const ROOM: RoomId = RoomId::from_u128(0x700);
+/// A message in it that is asked about.
+pub(crate) const MESSAGE: MessageId = MessageId::from_u128(0x7e7);
 /// The idempotency key of every request.
 pub(crate) const KEY: &str = "0198c0de-7a1c-7000-8000-00000000000a";
 /// What time it is.
@@ -229,7 +231,7 @@ impl LogReader for FakeLog {
         Ok(if *stream == claim { vec![recorded] } else { Vec::new() })
     }
 
-    async fn about(&self, _subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
+    async fn about(&self, _subject: Uuid, _after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -9,6 +9,7 @@
 
 mod account;
 mod describe;
+mod message;
 mod nullable;
 mod room;
 mod seat;
@@ -38,6 +39,14 @@ pub fn router(state: CommandState) -> Router {
             put(room::give_role::give_role),
         )
         .route("/v1/rooms/{room_id}/messages", post(room::send::send))
+        .route(
+            "/v1/rooms/{room_id}/messages/{message_id}",
+            patch(message::edit::edit).delete(message::delete::delete),
+        )
+        .route(
+            "/v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}",
+            put(message::put_reaction::put_reaction).delete(message::take_reaction::take_reaction),
+        )
         .route(
             "/v1/rooms/{room_id}/preferences",
             put(seat::set_preferences::set_preferences),

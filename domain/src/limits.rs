@@ -37,6 +37,12 @@ pub struct Limits {
     pub friends: usize,
     /// Most people mentioned in one message (50).
     pub mentions: usize,
+    /// How long an author may edit and delete a message, seconds (86,400: a day).
+    pub message_change_s: u64,
+    /// Most kinds of reactions on one message (20: what a line of a screen holds).
+    pub reaction_kinds: usize,
+    /// Most messages that a person hides from themselves in one room (1,000: every socket of theirs keeps them in mind).
+    pub hidden_messages: usize,
     /// Largest upload, bytes (200 MB).
     pub upload_bytes: u64,
     /// Largest page of a list or a timeline, items (100).
@@ -61,6 +67,9 @@ impl Default for Limits {
             group_max_members: 3_000,
             friends: 5_000,
             mentions: 50,
+            message_change_s: 86_400,
+            reaction_kinds: 20,
+            hidden_messages: 1_000,
             upload_bytes: 200_000_000,
             page_items: 100,
             frame_bytes: 64 * 1024,

@@ -10,11 +10,15 @@
 //! - A group has one owner, who alone gives roles; giving `owner` away hands the group over. Whoever kicks has a higher role
 //!   than who is kicked.
 //! - An owner who leaves hands over to the oldest admin, else to whoever joined first. The last one to leave closes it.
+//! - A message is edited by its author, and deleted for everyone by its author or by owner and admins; the author has a day for
+//!   either. One person has one reaction to a message. What happens to one message is decided on its [`MessageFacts`].
 //! - The state holds nothing per message, so a command costs the same in a room of a hundred and of a million messages.
 
 pub mod command;
 pub mod error;
 pub mod event;
+mod facts;
+mod message;
 mod roles;
 pub mod upcast;
 
@@ -31,9 +35,10 @@ use crate::number::{Cnt, Seq};
 use crate::seq_set::SeqSet;
 use crate::text::{Notice, RoomName};
 use crate::time::Instant;
-pub use command::{Invitation, MessageFacts, RoomCommand};
+pub use command::{Invitation, RoomCommand};
 pub use error::RoomError;
 pub use event::RoomEvent;
+pub use facts::MessageFacts;
 
 /// What kind of room it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,7 +187,7 @@ impl Room {
                 reply_to,
                 at,
             } => {
-                self.check_message(by, &mentions, reply_to.as_ref())?;
+                self.check_message(by, &mentions, reply_to.as_deref())?;
                 Ok(vec![RoomEvent::MessageSent(event::MessageSent {
                     room_id: self.id()?,
                     message_id,
@@ -193,10 +198,31 @@ impl Room {
                     body,
                     preview,
                     mentions,
-                    reply_to: reply_to.map(MessageFacts::into_reply),
+                    reply_to: reply_to.as_deref().map(MessageFacts::as_reply),
                     member_count: self.member_count(),
                 })])
             }
+            RoomCommand::Edit {
+                by,
+                message,
+                body,
+                preview,
+                within_s,
+                at,
+            } => self.edit(by, *message, (body, preview), within_s, at),
+            RoomCommand::Delete {
+                by,
+                message,
+                within_s,
+                at,
+            } => self.delete(by, &message, within_s, at),
+            RoomCommand::React {
+                by,
+                message,
+                emoji,
+                max_kinds,
+                at,
+            } => self.react(by, *message, emoji, max_kinds, at),
         }
     }
 
@@ -240,6 +266,8 @@ impl Room {
                     member.own_seq = e.seq;
                 }
             }
+            // The state holds nothing per message.
+            RoomEvent::MessageEdited(_) | RoomEvent::MessageDeleted(_) | RoomEvent::ReactionChanged(_) => {}
             RoomEvent::Closed(_) => self.closed = true,
         }
     }
@@ -508,7 +536,7 @@ impl Room {
     }
 
     fn check_message(&self, by: UserId, mentions: &[UserId], reply_to: Option<&MessageFacts>) -> Result<(), RoomError> {
-        let author = self.member(by)?;
+        self.member(by)?;
         let strangers: Vec<UserId> = mentions
             .iter()
             .copied()
@@ -517,12 +545,7 @@ impl Room {
         if !strangers.is_empty() {
             return Err(RoomError::MentionsNoMember { user_ids: strangers });
         }
-        match reply_to {
-            Some(facts) if Some(facts.room_id) != self.id || facts.seq < author.joined_seq => {
-                Err(RoomError::NoSuchMessage)
-            }
-            Some(_) | None => Ok(()),
-        }
+        reply_to.map_or(Ok(()), |answered| self.may_see(by, answered).map(drop))
     }
 
     fn opened(&mut self, e: &event::Opened) {

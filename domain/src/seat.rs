@@ -3,6 +3,7 @@
 //! # Rules
 //! - The read position only moves forward and never past the room's newest item.
 //! - Leaving a direct room raises the floor: what was before stays hidden, and the room comes back with the next message.
+//! - What they hide is gone for them alone, and for good.
 //! - Mute, pin and alias are the person's own; what does not change is no event.
 
 pub mod command;
@@ -11,6 +12,8 @@ pub mod event;
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +33,12 @@ pub struct Seat {
     muted_until: Option<Instant>,
     pinned_at: Option<Instant>,
     alias: Option<Sealed>,
+    hidden: BTreeSet<Seq>,
 }
 
 impl Seat {
     /// The version of this state's shape in snapshots: raised whenever a change makes the same events give other bytes.
-    pub const STATE_VERSION: u32 = 1;
+    pub const STATE_VERSION: u32 = 2;
 
     /// What happens when `command` meets this state: the events, none where there is nothing to do, or a refusal.
     pub fn decide(&self, command: SeatCommand) -> Result<Vec<SeatEvent>, SeatError> {
@@ -55,6 +59,28 @@ impl Seat {
                     user_id,
                     read_seq: seq,
                     read_cnt: cnt,
+                    hidden: self.hidden_after(seq),
+                    at,
+                })])
+            }
+            SeatCommand::Hide {
+                room_id,
+                user_id,
+                seq,
+                max,
+                at,
+            } => {
+                if self.hidden.contains(&seq) {
+                    return Ok(Vec::new());
+                }
+                if self.hidden.len() >= max {
+                    return Err(SeatError::TooManyHidden { max });
+                }
+                Ok(vec![SeatEvent::MessageHidden(event::MessageHidden {
+                    room_id,
+                    user_id,
+                    seq,
+                    last_hidden: self.hidden.last().map_or(seq, |last| seq.max(*last)),
                     at,
                 })])
             }
@@ -113,6 +139,7 @@ impl Seat {
                 self.floor_seq = e.floor_seq;
                 self.floor_cnt = e.floor_cnt;
             }
+            SeatEvent::MessageHidden(e) => drop(self.hidden.insert(e.seq)),
             SeatEvent::PreferencesSet(e) => {
                 self.muted_until = e.muted_until;
                 self.pinned_at = e.pinned_at;
@@ -124,6 +151,21 @@ impl Seat {
     /// The first item that this person may see in a direct room that they left; zero if they never did.
     pub const fn floor_seq(&self) -> Seq {
         self.floor_seq
+    }
+
+    /// Whether they may see an item that everybody who was there may see: not what they left behind, nor what they hid.
+    pub fn sees(&self, seq: Seq) -> bool {
+        seq >= self.floor_seq && !self.hidden.contains(&seq)
+    }
+
+    /// How many messages after an item they have hidden, of those that they did not leave behind.
+    fn hidden_after(&self, seq: Seq) -> u64 {
+        self.hidden.range(seq.next().max(self.floor_seq)..).count() as u64
+    }
+
+    /// How many messages they have hidden.
+    pub fn hidden(&self) -> usize {
+        self.hidden.len()
     }
 
     /// How far they marked.

@@ -27,6 +27,9 @@ pub enum TextError {
     /// A character that such a text cannot have.
     #[error("has a character that is not allowed")]
     Character,
+    /// Not one emoji: none, several, or something else.
+    #[error("is not one emoji")]
+    NoEmoji,
 }
 
 impl TextError {
@@ -37,6 +40,7 @@ impl TextError {
             Self::TooLong { .. } => "too_long",
             Self::Blank => "blank",
             Self::Character => "invalid_character",
+            Self::NoEmoji => "no_emoji",
         }
     }
 }
@@ -123,6 +127,35 @@ text!(
     |text, limits| check_chars(text, limits.handle_min_chars, limits.handle_max_chars).and(handle_chars(text))
 );
 
+/// One Unicode emoji, in its fully qualified form: ❤ and ❤\u{fe0f} are the same one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Emoji(String);
+
+impl Emoji {
+    /// Parses it; the only door to the type for what comes from outside.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let known = emojis::get(text).ok_or(TextError::NoEmoji)?;
+        Ok(Self(known.as_str().to_owned()))
+    }
+
+    /// One that was parsed before it was stored, maybe by a build that knows more of them.
+    pub const fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The emoji.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Emoji {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 fn no_nul(text: &str) -> Result<(), TextError> {
     if text.contains('\0') {
         Err(TextError::Character)
@@ -177,6 +210,17 @@ mod tests {
         assert_eq!(Handle::parse("abc", &limits), Err(TextError::TooShort { min: 4 }));
         assert_eq!(Handle::parse("Alice", &limits), Err(TextError::Character));
         assert!(Handle::parse("coco_talk.1", &limits).is_ok());
+    }
+
+    #[test]
+    fn an_emoji_is_one_whatever_it_is_made_of() {
+        for emoji in ["👍", "👍🏽", "👨\u{200d}👩\u{200d}👧", "🇰🇷", "1\u{fe0f}\u{20e3}"] {
+            assert_eq!(Emoji::parse(emoji).map(|emoji| emoji.0).as_deref(), Ok(emoji));
+        }
+        assert_eq!(Emoji::parse("❤"), Emoji::parse("❤\u{fe0f}"));
+        for other in ["", "a", "1", "👍👍", "👍 ", ":+1:", "가", "\u{200d}", "\u{fe0f}"] {
+            assert_eq!(Emoji::parse(other), Err(TextError::NoEmoji), "{other:?}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use cocotalk_domain::id::{CommandId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::text::TextError;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::auth::Identity;
 use crate::body::canonical;
@@ -72,13 +73,33 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let CallerWith(caller, Nothing {}) = CallerWith::from_request_parts(parts, state).await?;
+        Ok(caller)
+    }
+}
+
+/// An authenticated request for a command that has these query parameters and no others. They are part of what makes two
+/// requests the same.
+#[derive(Clone, Debug)]
+pub struct CallerWith<Q>(pub Caller, pub Q);
+
+impl<S, Q> FromRequestParts<S> for CallerWith<Q>
+where
+    S: Send + Sync,
+    Q: DeserializeOwned + Send,
+    Arc<Door>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let identity = Identity::from_request_parts(parts, state).await?;
-        let Query(Nothing {}) = Query::from_request_parts(parts, state).await?;
-        Ok(Self {
+        let Query(query) = Query::from_request_parts(parts, state).await?;
+        let caller = Caller {
             identity,
             idempotency: Idempotency::from_request_parts(parts, state).await?,
             traceparent: traceparent(&parts.headers),
-        })
+        };
+        Ok(Self(caller, query))
     }
 }
 

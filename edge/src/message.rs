@@ -7,6 +7,7 @@ use cocotalk_application::sealing::DataKey;
 use cocotalk_application::use_case::send_message::SendMessage;
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
+use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::text::MessageText;
 use cocotalk_domain::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -178,17 +179,23 @@ fn distinct(users: &[UserId], max: usize) -> Option<Vec<UserId>> {
 impl Parsed {
     /// The command, with the words sealed. A projector cannot cut sealed bytes, so a preview is sealed apart.
     fn seal(self, key: &DataKey, room_id: RoomId, message_id: MessageId, by: UserId, at: Instant) -> SendMessage {
+        let (body, preview) = seal_text(key, &self.text);
         SendMessage {
             room_id,
             message_id,
             by,
-            body: key.seal(self.text.as_str()),
-            preview: self.text.preview().map(|preview| key.seal(preview)),
+            body,
+            preview,
             mentions: self.mentions,
             reply_to: self.reply_to,
             at,
         }
     }
+}
+
+/// A text, sealed whole; and its first characters apart, if it has more than a preview.
+pub fn seal_text(key: &DataKey, text: &MessageText) -> (Sealed, Option<Sealed>) {
+    (key.seal(text.as_str()), text.preview().map(|preview| key.seal(preview)))
 }
 
 /// Says a message in a room: over HTTP and over the socket alike, so that one key is one message through either door.

@@ -22,7 +22,8 @@ where
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(error) if error.status().is_server_error() => Err(Problem::internal(&error)),
-            Err(_) => Err(Problem::new(Code::MalformedRequest).detail("an id in the path is not a UUID")),
+            Err(_) => Err(Problem::new(Code::MalformedRequest)
+                .detail("an id in the path is not a UUID, or the path is not UTF-8")),
         }
     }
 }

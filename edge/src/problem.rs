@@ -110,6 +110,14 @@ codes! {
     CannotBeInvited = CONFLICT "cannot_be_invited",
     /// The recipient is gone
     RecipientGone = CONFLICT "recipient_gone",
+    /// The message was deleted
+    MessageDeleted = CONFLICT "message_deleted",
+    /// The message is too old to be changed
+    MessageTooOld = CONFLICT "message_too_old",
+    /// The message has enough kinds of reactions
+    TooManyReactions = CONFLICT "too_many_reactions",
+    /// Enough messages of the room are hidden
+    TooManyHidden = CONFLICT "too_many_hidden",
     /// Too far behind to catch up
     TooFarBehind = CONFLICT "too_far_behind",
     /// The request is too large
@@ -132,6 +140,8 @@ codes! {
     IdempotencyKeyReused = UNPROCESSABLE_ENTITY "idempotency_key_reused",
     /// The group would be too small
     TooFewMembers = UNPROCESSABLE_ENTITY "too_few_members",
+    /// A reaction is one emoji
+    InvalidEmoji = UNPROCESSABLE_ENTITY "invalid_emoji",
     /// Only members can be mentioned
     MentionsNoMember = UNPROCESSABLE_ENTITY "mentions_no_member",
     /// The time is not in the future

@@ -190,10 +190,11 @@ impl LogReader for MemoryStore {
         Ok(page(self.state().streams.get(stream), after))
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
         let state = self.state();
         let events = state.subjects.get(&subject).into_iter().flatten();
-        Ok(events.map(|event| RecordedEvent::clone(event)).collect())
+        let later = events.filter(|event| event.sequence > after).take(PAGE_EVENTS);
+        Ok(later.map(|event| RecordedEvent::clone(event)).collect())
     }
 
     async fn probe(
@@ -265,8 +266,8 @@ impl LogReader for Locked {
         self.store.load(stream, after).await
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.store.about(subject).await
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store.about(subject, after).await
     }
 
     async fn probe(

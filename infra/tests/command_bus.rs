@@ -5,6 +5,8 @@
 
 #[path = "command_bus/keys.rs"]
 mod keys;
+#[path = "command_bus/messages.rs"]
+mod messages;
 #[cfg(feature = "postgres")]
 #[path = "postgres/named.rs"]
 mod named;
@@ -117,6 +119,12 @@ over_every_log! {
     keys::an_invitation_repeated_lets_nobody_in_again,
     keys::a_direct_room_opened_again_is_answered_alike,
     keys::a_registration_repeated_is_answered_alike,
+    messages::what_is_known_of_a_message_is_not_asked_for_again,
+    messages::reactions_that_wait_together_are_all_counted,
+    messages::what_happened_to_a_message_elsewhere_is_known,
+    messages::what_never_happened_to_a_message_is_not_known,
+    messages::a_change_of_a_message_repeated_is_answered_alike,
+    messages::nothing_is_done_to_a_message_that_one_may_not_see,
     nodes::two_nodes_in_one_hot_room_refuse_nobody,
     nodes::whoever_was_invited_elsewhere_is_not_refused,
     nodes::whoever_left_elsewhere_is_refused,

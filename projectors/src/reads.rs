@@ -38,7 +38,9 @@ impl Projection for Reads {
             match recorded.event.as_ref().map_err(|error| Poison(error.to_string()))? {
                 AnyEvent::Room(event) => of_room(event),
                 AnyEvent::Seat(SeatEvent::ReadAdvanced(e)) => vec![read(e.room_id, e.user_id, e.read_seq, e.read_cnt)],
-                AnyEvent::Seat(SeatEvent::FloorRaised(_) | SeatEvent::PreferencesSet(_))
+                AnyEvent::Seat(
+                    SeatEvent::FloorRaised(_) | SeatEvent::MessageHidden(_) | SeatEvent::PreferencesSet(_),
+                )
                 | AnyEvent::Account(_)
                 | AnyEvent::Claim(_) => Vec::new(),
             },
@@ -67,6 +69,9 @@ fn of_room(event: &RoomEvent) -> Vec<RowWrite> {
         | RoomEvent::Renamed(_)
         | RoomEvent::NoticeChanged(_)
         | RoomEvent::SettingsChanged(_)
+        | RoomEvent::MessageEdited(_)
+        | RoomEvent::MessageDeleted(_)
+        | RoomEvent::ReactionChanged(_)
         | RoomEvent::Closed(_) => Vec::new(),
     }
 }

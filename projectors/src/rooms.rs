@@ -1,14 +1,18 @@
-//! `rooms`: timelines, room heads, everybody's rooms and every room's members (R1, R2, R3, R5).
+//! `rooms`: timelines, room heads, everybody's rooms, every room's members, reactions and what people hide (R1, R2, R3, R5,
+//! R8, R9).
 //!
 //! A message costs two rows however many people are in the room: its own and the room's head.
 
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::projection::{Poison, Projection};
-use cocotalk_application::row::{ItemKind, ItemMeta, LastItem, MessageRow, ReplyMeta, RoomRow, RowWrite};
+use cocotalk_application::row::{ItemKind, ItemMeta, ItemState, LastItem, MessageRow, ReplyMeta, RoomRow, RowWrite};
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::{Cnt, Seq, Version};
-use cocotalk_domain::room::event::{MemberKicked, MemberLeft, MembersInvited, MessageSent, Opened, ReplyTo, RoleGiven};
+use cocotalk_domain::room::event::{
+    MemberKicked, MemberLeft, MembersInvited, MessageDeleted, MessageEdited, MessageSent, Opened, ReactionChanged,
+    ReactionTotals, ReplyTo, RoleGiven,
+};
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings};
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::time::Instant;
@@ -98,6 +102,9 @@ fn of_room(event: &RoomEvent, version: Version) -> Vec<RowWrite> {
             },
         ],
         RoomEvent::MessageSent(e) => message(e, version),
+        RoomEvent::MessageEdited(e) => edited(e, version),
+        RoomEvent::MessageDeleted(e) => deleted(e, version),
+        RoomEvent::ReactionChanged(e) => reacted(e, version),
         RoomEvent::Closed(e) => {
             vec![
                 RowWrite::RoomClosed { room_id: e.room_id },
@@ -119,6 +126,18 @@ fn of_seat(event: &SeatEvent) -> Vec<RowWrite> {
             floor_seq: e.floor_seq,
             floor_cnt: e.floor_cnt,
         }],
+        SeatEvent::MessageHidden(e) => vec![
+            RowWrite::Hidden {
+                user_id: e.user_id,
+                room_id: e.room_id,
+                seq: e.seq,
+            },
+            RowWrite::UserRoomHidden {
+                user_id: e.user_id,
+                room_id: e.room_id,
+                last_hidden: e.last_hidden,
+            },
+        ],
         SeatEvent::PreferencesSet(e) => vec![RowWrite::UserRoomPreferences {
             user_id: e.user_id,
             room_id: e.room_id,
@@ -147,6 +166,7 @@ impl Line {
             kind,
             author_id: self.by,
             preview: None,
+            deleted: false,
         }
     }
 
@@ -161,6 +181,9 @@ impl Line {
             sent_at: self.at,
             body: None,
             meta,
+            state: ItemState::Sent,
+            changed_at: None,
+            reactions: ReactionTotals::new(),
         }))
     }
 
@@ -411,6 +434,9 @@ fn message(e: &MessageSent, version: Version) -> Vec<RowWrite> {
             mentions: e.mentions.clone(),
             ..ItemMeta::default()
         },
+        state: ItemState::Sent,
+        changed_at: None,
+        reactions: ReactionTotals::new(),
     };
     let last = LastItem {
         seq: e.seq,
@@ -419,6 +445,7 @@ fn message(e: &MessageSent, version: Version) -> Vec<RowWrite> {
         kind: ItemKind::Text,
         author_id: e.author_id,
         preview: Some(e.shown().clone()),
+        deleted: false,
     };
     vec![
         RowWrite::Message(Box::new(item)),
@@ -427,5 +454,64 @@ fn message(e: &MessageSent, version: Version) -> Vec<RowWrite> {
             version,
             last,
         },
+    ]
+}
+
+/// A message in other words; the head keeps its place and shows them too.
+fn edited(e: &MessageEdited, version: Version) -> Vec<RowWrite> {
+    let (room_id, seq) = (e.room_id, e.seq);
+    let item = RowWrite::MessageEdited {
+        room_id,
+        seq,
+        author_id: e.author_id,
+        body: e.body.clone(),
+        at: e.edited_at,
+    };
+    let last = e.is_newest.then(|| RowWrite::LastChanged {
+        room_id,
+        seq,
+        author_id: e.author_id,
+        preview: Some(e.shown().clone()),
+        deleted: false,
+    });
+    std::iter::once(item)
+        .chain(last)
+        .chain([RowWrite::RoomVersion { room_id, version }])
+        .collect()
+}
+
+/// A message of which nothing is left but its place, in the head too.
+fn deleted(e: &MessageDeleted, version: Version) -> Vec<RowWrite> {
+    let (room_id, seq) = (e.room_id, e.seq);
+    let item = RowWrite::MessageDeleted { room_id, seq, at: e.at };
+    let last = e.is_newest.then_some(RowWrite::LastChanged {
+        room_id,
+        seq,
+        author_id: e.author_id,
+        preview: None,
+        deleted: true,
+    });
+    std::iter::once(item)
+        .chain(last)
+        .chain([RowWrite::RoomVersion { room_id, version }])
+        .collect()
+}
+
+fn reacted(e: &ReactionChanged, version: Version) -> Vec<RowWrite> {
+    let (room_id, seq) = (e.room_id, e.seq);
+    vec![
+        RowWrite::Reactions {
+            room_id,
+            seq,
+            reactions: e.reactions.clone(),
+        },
+        RowWrite::Reactor {
+            room_id,
+            seq,
+            user_id: e.user_id,
+            emoji: e.emoji.clone(),
+            at: e.at,
+        },
+        RowWrite::RoomVersion { room_id, version },
     ]
 }

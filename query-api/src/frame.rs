@@ -1,19 +1,21 @@
 //! From events to frames, for `GET changes` and the live socket alike: both show the same frame for the same event.
 //!
 //! A frame is made once an event, not once a viewer. What differs between viewers is which of at most three renderings they
-//! get ([`Sight`]): nearly everybody the whole; who came after the answered message the same with only its place; who
-//! came after the item itself nothing but the room's new version, so that versions have no holes.
+//! get ([`Sight`]): nearly everybody the whole; who came after the answered message or has hidden it the same with only its
+//! place; who came after the item itself or has hidden it nothing but the room's new version, so that versions have no holes.
+
+use std::collections::HashSet;
 
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::position::Position;
 use cocotalk_application::sealing::Keys;
 use cocotalk_application::trace::TraceParent;
 use cocotalk_domain::event::AnyEvent;
-use cocotalk_domain::id::{RoomId, UserId};
+use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::number::{Seq, Version};
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::room::RoomKind;
-use cocotalk_domain::room::event::{MessageSent, Opened};
+use cocotalk_domain::room::event::{self, Opened};
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::ReadAdvanced;
 use cocotalk_domain::stream::StreamId;
@@ -21,7 +23,8 @@ use cocotalk_domain::time::Instant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::item::{Item, ReplyTo};
+use crate::item::{self, Item, Reaction, ReplyTo};
+use crate::viewer::Viewer;
 use crate::words::{Kind, Role, Settings};
 
 /// Something that happened, as clients are told.
@@ -68,6 +71,15 @@ pub enum Type {
     /// Somebody said something.
     #[serde(rename = "message.sent")]
     MessageSent,
+    /// Somebody put a message in other words.
+    #[serde(rename = "message.edited")]
+    MessageEdited,
+    /// A message was deleted for everyone.
+    #[serde(rename = "message.deleted")]
+    MessageDeleted,
+    /// Somebody reacts to a message, otherwise than before, or not any more.
+    #[serde(rename = "reaction.changed")]
+    ReactionChanged,
     /// A room began; told to its first members.
     #[serde(rename = "room.created")]
     RoomCreated,
@@ -105,8 +117,10 @@ pub enum Type {
 #[serde(untagged)]
 #[schema(as = FrameData)]
 pub enum Data {
-    /// `message.sent`: the item.
+    /// `message.sent`, `message.edited`, `message.deleted`: the item after it.
     Item(Box<Item>),
+    /// `reaction.changed`.
+    Reaction(Box<ReactionChange>),
     /// `room.created`.
     Created(Box<Created>),
     /// `member.joined`, `member.left`, `member.kicked`, `member.role_changed`.
@@ -125,6 +139,26 @@ pub enum Data {
     Seat(SeatChange),
     /// `room.closed`; and any event of a room that is not for me.
     Nothing(Nothing),
+}
+
+/// Somebody reacts to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReactionChanged)]
+pub struct ReactionChange {
+    /// The message's place.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// The message.
+    #[schema(value_type = uuid::Uuid)]
+    pub message_id: MessageId,
+    /// Who.
+    #[schema(value_type = uuid::Uuid)]
+    pub user_id: UserId,
+    /// With what; null if they took it back.
+    #[schema(required)]
+    pub emoji: Option<String>,
+    /// How people react to it afterwards.
+    pub reactions: Vec<Reaction>,
 }
 
 /// A room began.
@@ -227,10 +261,14 @@ pub struct Unread {
     pub unread_count: u64,
 }
 
-/// My own side of a room changed. Without `preferences` the room was left and is to be fetched anew.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+/// My own side of a room changed. Without any of these the room was left and is to be fetched anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = SeatChanged)]
 pub struct SeatChange {
+    /// Messages that I have hidden from myself, where that is what changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<u64>, required = false)]
+    pub hidden_seqs: Vec<Seq>,
     /// My settings for the room, where they changed; all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -286,11 +324,19 @@ impl Told {
         self.item_seq
     }
 
-    /// What somebody sees whose first visible item is `first_seq`.
-    pub fn sight(&self, first_seq: Seq) -> Sight {
-        if self.item_seq.is_some_and(|seq| seq < first_seq) {
+    /// The item that it added to the timeline; none for what is about an earlier one.
+    pub const fn line_seq(&self) -> Option<Seq> {
+        match self.whole.r#type {
+            Type::MessageEdited | Type::MessageDeleted | Type::ReactionChanged => None,
+            _ => self.item_seq,
+        }
+    }
+
+    /// What somebody sees of it.
+    pub(crate) fn sight(&self, viewer: Viewer<'_>) -> Sight {
+        if self.item_seq.is_some_and(|seq| !viewer.sees(seq)) {
             Sight::Version
-        } else if self.answered_seq.is_some_and(|seq| seq < first_seq) {
+        } else if self.answered_seq.is_some_and(|seq| !viewer.sees(seq)) {
             Sight::WithoutAnswered
         } else {
             Sight::Whole
@@ -325,10 +371,40 @@ impl Told {
     }
 }
 
+/// The messages that some events delete. Where these events end at the head of their room, nothing of what was in such a
+/// message is told any more, wherever among them it was said.
+#[derive(Clone, Debug, Default)]
+pub struct Gone(HashSet<MessageId>);
+
+impl Gone {
+    /// Those of these events.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a RecordedEvent>) -> Self {
+        let deleted = events.into_iter().filter_map(|recorded| match &recorded.event {
+            Ok(AnyEvent::Room(RoomEvent::MessageDeleted(e))) => Some(e.message_id),
+            Ok(_) | Err(_) => None,
+        });
+        Self(deleted.collect())
+    }
+
+    fn has(&self, message: MessageId) -> bool {
+        self.0.contains(&message)
+    }
+
+    /// What is shown of an answered message.
+    fn answered(&self, answered: Option<&event::ReplyTo>, keys: &Keys) -> Option<ReplyTo> {
+        let shown = ReplyTo::then(answered?, keys);
+        let gone = shown.message_id.is_some_and(|message| self.has(message));
+        Some(if gone { shown.without_words() } else { shown })
+    }
+}
+
 /// The people whose keys [`frame_of`] needs for an event: fetch those of many events in one go.
 pub fn subjects_of(event: &RecordedEvent) -> impl Iterator<Item = UserId> + use<> {
     let sealed = match &event.event {
         Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) => {
+            [Some(&e.body), e.reply_to.as_ref().map(|answered| &answered.preview)]
+        }
+        Ok(AnyEvent::Room(RoomEvent::MessageEdited(e))) => {
             [Some(&e.body), e.reply_to.as_ref().map(|answered| &answered.preview)]
         }
         Ok(AnyEvent::Seat(SeatEvent::PreferencesSet(e))) => [e.alias.as_ref(), None],
@@ -341,10 +417,10 @@ pub fn subjects_of(event: &RecordedEvent) -> impl Iterator<Item = UserId> + use<
 }
 
 /// The frame of an event of a room or a seat; none where nobody is told by a frame of this kind. An event of a room that
-/// cannot be read still is one frame: the room's version rises by one with every frame.
-pub fn frame_of(event: &RecordedEvent, keys: &Keys) -> Option<Told> {
+/// cannot be read still is one frame: the room's version rises by one with every frame. `gone` is what is known to be deleted.
+pub fn frame_of(event: &RecordedEvent, gone: &Gone, keys: &Keys) -> Option<Told> {
     match (&event.stream, &event.event) {
-        (StreamId::Room(room), Ok(AnyEvent::Room(e))) => Some(room_frame(event, *room, e, keys)),
+        (StreamId::Room(room), Ok(AnyEvent::Room(e))) => Some(room_frame(event, *room, e, gone, keys)),
         (StreamId::Room(room), Ok(_) | Err(_)) => {
             Some(Tell::room(event, *room, written_at(event)).as_is(Type::RoomChanged, Data::Nothing(Nothing {})))
         }
@@ -365,10 +441,28 @@ pub fn unread_changed(event: &RecordedEvent, mark: &ReadAdvanced, unread_count: 
     Tell::seat(event, mark.room_id, mark.at).frame(Type::UnreadChanged, data)
 }
 
-fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, keys: &Keys) -> Told {
+fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, gone: &Gone, keys: &Keys) -> Told {
     let tell = |at| Tell::room(event, room, at);
     match what {
-        RoomEvent::MessageSent(e) => sent(&tell(e.sent_at), e, keys),
+        RoomEvent::MessageSent(e) => {
+            let item = Item::sent(e, gone.answered(e.reply_to.as_ref(), keys), keys);
+            message(&tell(e.sent_at), Type::MessageSent, item, gone)
+        }
+        RoomEvent::MessageEdited(e) => {
+            let item = Item::edited(e, gone.answered(e.reply_to.as_ref(), keys), keys);
+            message(&tell(e.edited_at), Type::MessageEdited, item, gone)
+        }
+        RoomEvent::MessageDeleted(e) => message(&tell(e.at), Type::MessageDeleted, Item::deleted(e), gone),
+        RoomEvent::ReactionChanged(e) => {
+            let change = ReactionChange {
+                seq: e.seq,
+                message_id: e.message_id,
+                user_id: e.user_id,
+                emoji: e.emoji.as_ref().map(ToString::to_string),
+                reactions: item::reactions(&e.reactions, |_| None),
+            };
+            tell(e.at).about(e.seq, Type::ReactionChanged, Data::Reaction(Box::new(change)))
+        }
         RoomEvent::Opened(e) => {
             let data = Data::Created(Box::new(created(e)));
             tell(e.at).about(e.seq.max(Seq(1)), Type::RoomCreated, data)
@@ -416,14 +510,16 @@ fn room_frame(event: &RecordedEvent, room: RoomId, what: &RoomEvent, keys: &Keys
     }
 }
 
-fn sent(tell: &Tell<'_>, message: &MessageSent, keys: &Keys) -> Told {
-    let answered = message.reply_to.as_ref();
-    let item = Item::sent(message, answered.map(|answered| ReplyTo::then(answered, keys)), keys);
-    let told = tell.about(message.seq, Type::MessageSent, Data::Item(Box::new(item)));
-    Told {
-        answered_seq: answered.map(|answered| answered.seq),
-        ..told
-    }
+/// A frame that carries a message; no words of one that is gone.
+fn message(tell: &Tell<'_>, r#type: Type, item: Item, gone: &Gone) -> Told {
+    let item = if item.message_id.is_some_and(|message| gone.has(message)) {
+        item.without_words()
+    } else {
+        item
+    };
+    let answered_seq = item.reply_to.as_ref().map(|answered| answered.seq);
+    let told = tell.about(item.seq, r#type, Data::Item(Box::new(item)));
+    Told { answered_seq, ..told }
 }
 
 fn created(event: &Opened) -> Created {
@@ -450,14 +546,25 @@ fn seat_frame(event: &RecordedEvent, room: RoomId, what: &SeatEvent, keys: &Keys
             }];
             tell(e.at).as_is(Type::ReadAdvanced, Data::Reads(Reads { reads }))
         }
-        SeatEvent::FloorRaised(e) => tell(e.at).as_is(Type::SeatChanged, Data::Seat(SeatChange { preferences: None })),
+        SeatEvent::FloorRaised(e) => tell(e.at).as_is(Type::SeatChanged, Data::Seat(SeatChange::default())),
+        SeatEvent::MessageHidden(e) => {
+            let change = SeatChange {
+                hidden_seqs: vec![e.seq],
+                ..SeatChange::default()
+            };
+            tell(e.at).as_is(Type::SeatChanged, Data::Seat(change))
+        }
         SeatEvent::PreferencesSet(e) => {
             let preferences = Some(Preferences {
                 muted_until: e.muted_until,
                 pinned: e.pinned_at.is_some(),
                 alias: e.alias.as_ref().and_then(|alias| keys.open(alias)),
             });
-            tell(e.at).as_is(Type::SeatChanged, Data::Seat(SeatChange { preferences }))
+            let change = SeatChange {
+                preferences,
+                ..SeatChange::default()
+            };
+            tell(e.at).as_is(Type::SeatChanged, Data::Seat(change))
         }
     }
 }
@@ -529,6 +636,7 @@ impl<'a> Tell<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use cocotalk_application::sealing::Sealing;
@@ -543,7 +651,10 @@ mod tests {
         let events = world.events(stream);
         let keys = Sealing::new(Arc::<World>::clone(world));
         let keys = keys.keys(events.iter().flat_map(subjects_of)).await.unwrap();
-        events.iter().map(|event| frame_of(event, &keys)).collect()
+        events
+            .iter()
+            .map(|event| frame_of(event, &Gone::default(), &keys))
+            .collect()
     }
 
     async fn last(world: &Arc<World>, stream: StreamId) -> Told {
@@ -589,7 +700,7 @@ mod tests {
         }
         world.say_about(room, jun, "응", Some(Seq(3)));
         let told = last(&world, StreamId::Room(room)).await;
-        let sights = [3, 4, 5, 6].map(|first_seq| told.sight(Seq(first_seq)));
+        let sights = [3, 4, 5, 6].map(|first_seq| told.sight(Seq(first_seq).into()));
         assert_eq!(
             sights,
             [
@@ -618,7 +729,10 @@ mod tests {
         let room = world.direct(mina, jun);
         world.say(room, mina, "하나");
         let told = last(&world, StreamId::Room(room)).await;
-        assert_eq!((told.sight(Seq(1)), told.sight(Seq(2))), (Sight::Whole, Sight::Version));
+        assert_eq!(
+            (told.sight(Seq(1).into()), told.sight(Seq(2).into())),
+            (Sight::Whole, Sight::Version)
+        );
     }
 
     #[tokio::test]
@@ -629,7 +743,10 @@ mod tests {
         let told = last(&world, StreamId::Room(room)).await;
         let frame = json_of(told.whole());
         assert_eq!(frame["data"], json!({"kind": "direct", "user_ids": [mina, jun]}));
-        assert_eq!((told.sight(Seq(1)), told.sight(Seq(2))), (Sight::Whole, Sight::Version));
+        assert_eq!(
+            (told.sight(Seq(1).into()), told.sight(Seq(2).into())),
+            (Sight::Whole, Sight::Version)
+        );
     }
 
     #[tokio::test]
@@ -742,5 +859,109 @@ mod tests {
         world.forget(mina);
         let frame = json_of(last(&world, StreamId::Room(room)).await.whole());
         assert_eq!((frame["data"].get("text"), &frame["data"]["seq"]), (None, &json!(1)));
+    }
+
+    #[tokio::test]
+    async fn an_edit_and_a_deletion_are_told_as_the_item_after_them() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.say(room, mina, "점심 뭐 먹지?");
+        api.world.say_about(room, jun, "냉면", Some(Seq(2)));
+        api.world.react(room, hana, Seq(3), Some("👍"));
+        api.world.edit(room, Seq(3), "비빔냉면");
+        let edited = json_of(last(&api.world, StreamId::Room(room)).await.whole());
+        let shown = async || {
+            let mut items = api.get(mina, &format!("/v1/rooms/{room}/messages")).await.ok();
+            let mut item = items["items"][2].take();
+            for reaction in item["reactions"].as_array_mut().unwrap() {
+                reaction.as_object_mut().unwrap().remove("mine");
+            }
+            item
+        };
+        assert_eq!(
+            (&edited["type"], &edited["data"]),
+            (&json!("message.edited"), &shown().await)
+        );
+        api.world.delete(room, Seq(3));
+        let deleted = json_of(last(&api.world, StreamId::Room(room)).await.whole());
+        assert_eq!(
+            (&deleted["type"], &deleted["data"]),
+            (&json!("message.deleted"), &shown().await)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_reaction_is_told_with_what_it_comes_to() {
+        let world = Arc::new(World::default());
+        let [mina, jun, _] = world.three();
+        let room = world.direct(mina, jun);
+        world.say(room, mina, "어때?");
+        world.react(room, jun, Seq(1), Some("👍"));
+        let told = last(&world, StreamId::Room(room)).await;
+        let frame = json_of(told.whole());
+        assert_eq!(frame["type"], "reaction.changed");
+        assert_eq!(
+            (
+                &frame["data"]["emoji"],
+                &frame["data"]["user_id"],
+                &frame["data"]["reactions"]
+            ),
+            (&json!("👍"), &json!(jun), &json!([{"emoji": "👍", "count": 1}]))
+        );
+        world.react(room, jun, Seq(1), None);
+        let frame = json_of(last(&world, StreamId::Room(room)).await.whole());
+        assert_eq!(
+            (&frame["data"]["emoji"], &frame["data"]["reactions"]),
+            (&Value::Null, &json!([]))
+        );
+    }
+
+    #[tokio::test]
+    async fn what_somebody_has_hidden_is_not_told_to_them() {
+        let world = Arc::new(World::default());
+        let [mina, jun, hana] = world.three();
+        let room = world.group(100, &[mina, jun, hana]);
+        world.say(room, mina, "하나");
+        world.say_about(room, jun, "둘", Some(Seq(2)));
+        world.edit(room, Seq(2), "셋");
+        world.react(room, jun, Seq(2), Some("👍"));
+        let hidden = BTreeSet::from([Seq(2)]);
+        let told = told(&world, StreamId::Room(room)).await;
+        let viewer = Viewer::new(Seq(1), Some(&hidden));
+        let sights: Vec<Sight> = told.iter().flatten().map(|told| told.sight(viewer)).collect();
+        assert_eq!(
+            sights,
+            [
+                Sight::Whole,
+                Sight::Version,
+                Sight::WithoutAnswered,
+                Sight::Version,
+                Sight::Version
+            ]
+        );
+        let lines: Vec<Option<Seq>> = told.iter().flatten().map(Told::line_seq).collect();
+        assert_eq!(lines, [Some(Seq(1)), Some(Seq(2)), Some(Seq(3)), None, None]);
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_has_no_words_wherever_it_was_said() {
+        let world = Arc::new(World::default());
+        let [mina, jun, hana] = world.three();
+        let room = world.group(100, &[mina, jun, hana]);
+        world.say(room, mina, "비밀");
+        world.edit(room, Seq(2), "더한 비밀");
+        world.say_about(room, jun, "뭐?", Some(Seq(2)));
+        world.delete(room, Seq(2));
+        let events = world.events(StreamId::Room(room));
+        let keys = Sealing::new(Arc::<World>::clone(&world));
+        let keys = keys.keys(events.iter().flat_map(subjects_of)).await.unwrap();
+        let gone = Gone::of(&events);
+        let told = events.iter().filter_map(|event| frame_of(event, &gone, &keys));
+        let frames: Vec<Value> = told.map(|told| json_of(told.whole())).collect();
+        assert!(!json!(frames).to_string().contains("비밀"));
+        assert!(frames[1..3].iter().all(|frame| frame["data"]["deleted"] == true));
+        assert_eq!(frames[3]["data"]["text"], "뭐?");
+        assert_eq!(frames[3]["data"]["reply_to"]["deleted"], true);
     }
 }

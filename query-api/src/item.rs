@@ -1,13 +1,15 @@
 //! An item of a timeline as clients see it: in history from its row, in a frame from its event, and alike in both.
 
-use cocotalk_application::row::{ItemKind, MessageRow, ReplyMeta};
+use cocotalk_application::row::{ItemKind, ItemState, MessageRow, ReplyMeta};
 use cocotalk_application::sealing::Keys;
 use cocotalk_domain::id::{MessageId, UserId};
 use cocotalk_domain::limits::{PREVIEW_CHARS, UNREAD_MEMBERS_SHOWN};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::room::event::{
-    self, MemberKicked, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed, RoleGiven,
+    self, MemberKicked, MemberLeft, MembersInvited, MessageDeleted, MessageEdited, MessageSent, NoticeChanged, Opened,
+    ReactionTotals, Renamed, RoleGiven,
 };
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -49,6 +51,35 @@ impl From<ItemKind> for Kind {
     }
 }
 
+/// An item of a timeline, or its place where it is withheld from me.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum TimelineItem {
+    /// One that I may see.
+    Shown(Box<Item>),
+    /// One that I may not.
+    Hidden(HiddenItem),
+}
+
+/// The place of an item that is withheld from me: I have hidden it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HiddenItem {
+    /// Its place in the room.
+    #[schema(value_type = u64)]
+    pub seq: Seq,
+    /// Always `hidden`.
+    pub kind: Hidden,
+}
+
+/// What is not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = HiddenKind)]
+pub enum Hidden {
+    /// Withheld from me.
+    Hidden,
+}
+
 /// One item of a room's timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Item {
@@ -80,7 +111,7 @@ pub struct Item {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub sent_at: Instant,
-    /// The text of a message; absent where its author was erased.
+    /// The text of a message; absent where it was deleted or its author was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub text: Option<String>,
@@ -98,13 +129,13 @@ pub struct Item {
     pub edited_at: Option<Instant>,
     /// Whether it was deleted for everyone.
     pub deleted: bool,
-    /// What people answered it with, one entry an emoji.
+    /// How people react to it, one entry an emoji, the most frequent first.
     pub reactions: Vec<Reaction>,
-    /// Present members, author aside, who have not read it; at most 99, and 0 for lines.
+    /// Present members, author aside, who have not read it; at most 99, and 0 for lines. In frames as if nobody had read it.
     pub unread_member_count: u64,
 }
 
-/// How many people answered a message with one emoji.
+/// How many people react to a message with one emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reaction {
     /// The emoji.
@@ -145,10 +176,37 @@ pub struct ReplyTo {
     pub deleted: Option<bool>,
 }
 
+/// How people react to a message; `mine` says of an emoji whether it is the viewer's, where there is one viewer.
+pub(crate) fn reactions(totals: &ReactionTotals, mine: impl Fn(&Emoji) -> Option<bool>) -> Vec<Reaction> {
+    let reaction = |(emoji, count): (&Emoji, &u32)| Reaction {
+        emoji: emoji.as_str().to_owned(),
+        count: u64::from(*count),
+        mine: mine(emoji),
+    };
+    let mut reactions: Vec<Reaction> = totals.iter().map(reaction).collect();
+    // They come in the order of their emoji, and stay in it where they are as frequent.
+    reactions.sort_by_key(|reaction| std::cmp::Reverse(reaction.count));
+    reactions
+}
+
+/// Members who have not read a message, when nobody has.
+fn nobody_has_read(others: u32) -> u64 {
+    u64::from(others).min(UNREAD_MEMBERS_SHOWN)
+}
+
 impl Item {
-    /// The item of a row. `reply_to` is what the row's `meta.reply_to` looks like to the viewer.
-    pub fn of_row(row: &MessageRow, reply_to: Option<ReplyTo>, unread_member_count: u64, keys: &Keys) -> Self {
+    /// The item of a row. `reply_to` is what the row's `meta.reply_to` looks like to the viewer, `mine` how they react to it.
+    pub fn of_row(
+        row: &MessageRow,
+        reply_to: Option<ReplyTo>,
+        unread_member_count: u64,
+        mine: Option<&Emoji>,
+        keys: &Keys,
+    ) -> Self {
         Self {
+            edited_at: row.changed_at.filter(|_| row.state == ItemState::Edited),
+            deleted: row.state == ItemState::Deleted,
+            reactions: reactions(&row.reactions, |emoji| Some(mine == Some(emoji))),
             message_id: row.message_id,
             members: row.meta.members.clone(),
             name: row.meta.name.clone(),
@@ -168,8 +226,46 @@ impl Item {
             text: keys.open(&event.body),
             reply_to,
             mentions: event.mentions.clone(),
-            unread_member_count: u64::from(event.member_count.saturating_sub(1)).min(UNREAD_MEMBERS_SHOWN),
+            unread_member_count: nobody_has_read(event.member_count.saturating_sub(1)),
             ..Self::line(event.seq, Kind::Text, event.author_id, event.sent_at)
+        }
+    }
+
+    /// The message after an edit, seen alike.
+    pub fn edited(event: &MessageEdited, reply_to: Option<ReplyTo>, keys: &Keys) -> Self {
+        Self {
+            message_id: Some(event.message_id),
+            text: keys.open(&event.body),
+            reply_to,
+            mentions: event.mentions.clone(),
+            edited_at: Some(event.edited_at),
+            reactions: reactions(&event.reactions, |_| None),
+            unread_member_count: nobody_has_read(event.others),
+            ..Self::line(event.seq, Kind::Text, event.author_id, event.sent_at)
+        }
+    }
+
+    /// The message after it was deleted, seen alike.
+    pub fn deleted(event: &MessageDeleted) -> Self {
+        Self {
+            message_id: Some(event.message_id),
+            deleted: true,
+            unread_member_count: nobody_has_read(event.others),
+            ..Self::line(event.seq, Kind::Text, event.author_id, event.sent_at)
+        }
+    }
+
+    /// The same message when it is known to be deleted since: its place, and nothing of what was in it.
+    #[must_use]
+    pub fn without_words(self) -> Self {
+        Self {
+            deleted: true,
+            text: None,
+            reply_to: None,
+            mentions: Vec::new(),
+            edited_at: None,
+            reactions: Vec::new(),
+            ..self
         }
     }
 
@@ -275,7 +371,7 @@ impl ReplyTo {
             author_id: Some(meta.author_id),
             kind: answered.map(|row| row.kind.into()),
             preview: body.and_then(|body| keys.open(body)).map(preview),
-            deleted: answered.map(|_| false),
+            deleted: answered.map(|row| row.state == ItemState::Deleted),
         }
     }
 
@@ -287,13 +383,23 @@ impl ReplyTo {
             author_id: Some(answered.author_id),
             kind: Some(Kind::Text),
             preview: keys.open(&answered.preview),
-            deleted: Some(false),
+            deleted: Some(answered.deleted),
+        }
+    }
+
+    /// The same when it is known to be deleted since.
+    #[must_use]
+    pub fn without_words(self) -> Self {
+        Self {
+            preview: None,
+            deleted: Some(true),
+            ..self
         }
     }
 }
 
 /// The first characters of a text.
-fn preview(mut text: String) -> String {
+pub(crate) fn preview(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(PREVIEW_CHARS) {
         text.truncate(end);
     }

@@ -25,6 +25,7 @@ mod names;
 pub mod room;
 mod state;
 mod unread;
+mod viewer;
 mod window;
 pub mod words;
 

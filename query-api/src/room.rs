@@ -2,6 +2,7 @@
 
 pub mod get;
 pub mod list;
+mod withheld;
 
 use cocotalk_application::row::{LastItem, RoomRow, UserReadRow, UserRoomRow};
 use cocotalk_application::sealing::Keys;
@@ -17,6 +18,7 @@ use crate::item;
 use crate::names::Names;
 use crate::unread::{position, unread_count};
 use crate::words::Kind;
+use withheld::Withheld;
 
 /// A room as its member sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -83,7 +85,7 @@ pub struct LastItemShown {
     pub seq: Seq,
     /// What it is.
     pub kind: item::Kind,
-    /// The first characters of a message; null for lines and where the author was erased.
+    /// The first characters of a message; null for lines, where it was deleted and where the author was erased.
     #[schema(required)]
     pub preview: Option<String>,
     /// Who wrote it or did it.
@@ -102,13 +104,19 @@ pub(crate) struct Rows<'a> {
     pub(crate) room: &'a RoomRow,
     pub(crate) seat: &'a UserRoomRow,
     pub(crate) read: Option<&'a UserReadRow>,
+    /// What they have hidden of it, where that shows here.
+    pub(crate) withheld: Option<&'a Withheld>,
 }
 
 impl<'a> Rows<'a> {
     /// The newest item, if this person may see it.
     fn last_item(&self) -> Option<&'a LastItem> {
         let first_seq = self.seat.first_seq().max(Seq(1));
-        self.room.last.as_ref().filter(|last| last.seq >= first_seq)
+        let last = self.room.last.as_ref().filter(|last| last.seq >= first_seq)?;
+        match self.withheld {
+            Some(withheld) if withheld.hides(last.seq) => withheld.last(),
+            Some(_) | None => Some(last),
+        }
     }
 
     /// Its place in the list; none while it is not listed, as a direct room is until there is something to see.
@@ -118,7 +126,20 @@ impl<'a> Rows<'a> {
 
     fn unread_count(&self) -> u64 {
         let last_cnt = self.room.last.as_ref().map_or(Cnt(0), |last| last.cnt);
-        unread_count(last_cnt, self.seat, self.read().as_ref())
+        let read = self.read();
+        let unread = unread_count(last_cnt, self.seat, read.as_ref());
+        let hidden = self
+            .withheld
+            .map_or(0, |withheld| withheld.after(read.map_or(Seq(0), |read| read.read_seq)));
+        unread.saturating_sub(hidden)
+    }
+
+    /// Whether what they have hidden may show here: a message that is new to them, or the room's newest one.
+    fn may_withhold(&self) -> bool {
+        let last_hidden = self.seat.last_hidden;
+        let is_unread = self.read().is_none_or(|read| read.read_seq < last_hidden);
+        let is_last = self.room.last.as_ref().is_some_and(|last| last.seq == last_hidden);
+        last_hidden >= self.seat.first_seq().max(Seq(1)) && (is_unread || is_last)
     }
 
     /// How far this person has read. Their own message moves their position, and it may be the room's head before it is
@@ -181,9 +202,13 @@ fn last_item(last: &LastItem, keys: &Keys) -> LastItemShown {
     LastItemShown {
         seq: last.seq,
         kind: last.kind.into(),
-        preview: last.preview.as_ref().and_then(|preview| keys.open(preview)),
+        preview: last
+            .preview
+            .as_ref()
+            .and_then(|preview| keys.open(preview))
+            .map(item::preview),
         author_id: last.author_id,
         sent_at: last.at,
-        deleted: false,
+        deleted: last.deleted,
     }
 }

@@ -1,14 +1,17 @@
 //! What the handlers of this crate share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use cocotalk_application::error::StoreError;
 use cocotalk_application::port::event_log::EventLog;
 use cocotalk_application::port::read_model::ReadModel;
 use cocotalk_application::position::Position;
 use cocotalk_application::row::{RoomRow, UserRoomRow};
 use cocotalk_application::sealing::Sealing;
 use cocotalk_domain::id::{RoomId, UserId};
+use cocotalk_domain::number::Seq;
 use cocotalk_edge::door::Door;
 use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_edge::settings::RateSettings;
@@ -67,6 +70,15 @@ impl QueryState {
     pub(crate) async fn seat(&self, user: UserId, room: RoomId) -> Result<UserRoomRow, Problem> {
         let seat = self.model.user_room(user, room).await?;
         seat.filter(|seat| seat.present).ok_or_else(no_such_room)
+    }
+
+    /// What a person has hidden of a room they are in, from an item on. Most have hidden nothing, and then nothing is asked.
+    pub(crate) async fn hidden(&self, seat: &UserRoomRow, from: Seq) -> Result<BTreeSet<Seq>, StoreError> {
+        if seat.last_hidden < from.max(Seq(1)) {
+            return Ok(BTreeSet::new());
+        }
+        let mut hidden = self.model.hidden(seat.user_id, &[(seat.room_id, from)]).await?;
+        Ok(hidden.remove(&seat.room_id).unwrap_or_default())
     }
 
     /// The head of a room.

@@ -15,6 +15,7 @@ mod history;
 mod idempotency;
 mod live;
 mod membership;
+mod message_changes;
 mod messages;
 mod operator;
 mod positions;

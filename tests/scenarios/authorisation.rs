@@ -55,7 +55,7 @@ impl By {
 }
 
 /// A call, what it sends, and what it answers a member, an admin and the owner. In path and body stand `{room}`, `{message}`
-/// (by `{target}`, a member), `{owner}`, `{admin}`, `{guest}` (who is in no room) and `{me}`.
+/// (by `{target}`, a member), `{emoji}`, `{owner}`, `{admin}`, `{guest}` (who is in no room) and `{me}`.
 type Row = (&'static str, &'static str, &'static str, [u16; 3]);
 
 const GET: &str = "GET";
@@ -140,6 +140,31 @@ const IN_A_GROUP: &[Row] = &[
         "/v1/rooms/{room}/messages",
         r#"{"kind": "text", "text": "응", "reply_to": "{message}"}"#,
         [201, 201, 201],
+    ),
+    (
+        PATCH,
+        "/v1/rooms/{room}/messages/{message}",
+        r#"{"text": "남의 글"}"#,
+        [403, 403, 403],
+    ),
+    (DELETE, "/v1/rooms/{room}/messages/{message}", "", [403, 204, 204]),
+    (
+        DELETE,
+        "/v1/rooms/{room}/messages/{message}?for=me",
+        "",
+        [204, 204, 204],
+    ),
+    (
+        PUT,
+        "/v1/rooms/{room}/messages/{message}/reactions/{emoji}",
+        "",
+        [204, 204, 204],
+    ),
+    (
+        DELETE,
+        "/v1/rooms/{room}/messages/{message}/reactions/{emoji}",
+        "",
+        [204, 204, 204],
     ),
 ];
 
@@ -282,6 +307,7 @@ impl Place<'_> {
         pattern
             .replace("{room}", &self.room)
             .replace("{message}", &self.message)
+            .replace("{emoji}", "%F0%9F%91%8D")
             .replace("{owner}", &owner.id)
             .replace("{admin}", &admin.id)
             .replace("{target}", &target.id)

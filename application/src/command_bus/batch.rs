@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cocotalk_domain::event::AnyEvent;
-use cocotalk_domain::room::RoomEvent;
+use cocotalk_domain::id::MessageId;
+use cocotalk_domain::room::{MessageFacts, RoomEvent};
 use cocotalk_domain::stream::{Slice, StreamId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::facts::Known;
 use super::{Accepted, Command, Waiting};
 use crate::port::event_log::{NewEvent, Run, Stamp, Unit};
 use crate::position::Position;
@@ -47,6 +49,8 @@ pub(super) struct Draft {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) states: HashMap<StreamId, Loaded>,
+    /// What is known of messages, what was decided in the batch included.
+    pub(super) facts: HashMap<MessageId, Known>,
     drafts: Vec<Draft>,
     draft_of: HashMap<StreamId, usize>,
     /// Events in it.
@@ -78,6 +82,9 @@ impl Batch {
             let run = run_of(&mut self.drafts[draft].runs, stream, loaded.version);
             loaded.state.evolve(&event);
             loaded.version += 1;
+            if let AnyEvent::Room(event) = &event {
+                learn(&mut self.facts, stream, event, loaded.version);
+            }
             let last_offset = run.events.len() as u64;
             run.events.push(NewEvent {
                 subject: subject(&event),
@@ -99,6 +106,12 @@ impl Batch {
             run_of(&mut self.drafts[draft].runs, *stream, self.states[stream].version);
         }
         self.drafts[draft].decided.push(Decided { waiting, answer, parts });
+    }
+
+    /// Lets go of a stream whose state in this batch never came to be, and of everything that was known with it.
+    pub(super) fn forget(&mut self, stream: &StreamId) {
+        self.states.remove(stream);
+        self.facts.retain(|_, known| known.stream() != *stream);
     }
 
     /// The slices in which a command that writes nothing has its answer: its home's, and those of the streams that are there.
@@ -209,10 +222,33 @@ fn run_of(runs: &mut Vec<Run>, stream: StreamId, version: u64) -> &mut Run {
     &mut runs[index]
 }
 
+/// What is known of messages of a room, after an event of it that made it this version.
+fn learn(facts: &mut HashMap<MessageId, Known>, stream: StreamId, event: &RoomEvent, version: u64) {
+    if let RoomEvent::MessageSent(sent) = event
+        && let Some(sent_facts) = MessageFacts::after(None, event)
+    {
+        let known = Known {
+            facts: sent_facts,
+            version,
+        };
+        facts.insert(sent.message_id, known);
+    }
+    // Who knew all up to the version before knows all up to this one.
+    let current = facts
+        .iter_mut()
+        .filter(|(_, known)| known.version + 1 == version && known.stream() == stream);
+    for (message, known) in current {
+        if event.message_id() == Some(*message) {
+            known.facts.evolve(event);
+        }
+        known.version = version;
+    }
+}
+
 fn subject(event: &AnyEvent) -> Option<uuid::Uuid> {
     match event {
-        AnyEvent::Room(RoomEvent::MessageSent(sent)) => Some(sent.message_id.0),
-        AnyEvent::Room(_) | AnyEvent::Seat(_) | AnyEvent::Account(_) | AnyEvent::Claim(_) => None,
+        AnyEvent::Room(event) => event.message_id().map(|message| message.0),
+        AnyEvent::Seat(_) | AnyEvent::Account(_) | AnyEvent::Claim(_) => None,
     }
 }
 
@@ -220,6 +256,7 @@ fn subject(event: &AnyEvent) -> Option<uuid::Uuid> {
 fn bytes(event: &AnyEvent) -> usize {
     match event {
         AnyEvent::Room(RoomEvent::MessageSent(sent)) => 256 + sent.body.bytes.len(),
+        AnyEvent::Room(RoomEvent::MessageEdited(edited)) => 256 + edited.body.bytes.len(),
         AnyEvent::Room(RoomEvent::Opened(opened)) => 256 + opened.user_ids.len() * 40,
         AnyEvent::Room(_) | AnyEvent::Seat(_) | AnyEvent::Account(_) | AnyEvent::Claim(_) => 256,
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use cocotalk_domain::id::MessageId;
 use cocotalk_domain::stream::{Slice, StreamId};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Drafted};
-use super::cache::StateCache;
+use super::cache::Cache;
+use super::facts::Known;
 use super::load::{load, snapshot};
 use super::second_try::{Cause, second_try};
 use super::{Accepted, CommandError, Context, Waiting};
@@ -20,7 +22,7 @@ use crate::error::{StoreError, chain};
 use crate::metrics::{APPEND_SECONDS, BATCH_COMMANDS};
 use crate::port::event_log::{CommandKey, UnitOutcome};
 use crate::position::Position;
-use crate::use_case::{Answer, Refusal};
+use crate::use_case::{Answer, Loaded, Refusal};
 
 /// Bytes of events after which a batch is cut: what one round trip carries well.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -30,7 +32,8 @@ pub(super) struct Lane {
     slice: Slice,
     receiver: mpsc::Receiver<Waiting>,
     backlog: VecDeque<Waiting>,
-    cache: StateCache,
+    cache: Cache<StreamId, Loaded>,
+    facts: Cache<MessageId, Known>,
 }
 
 /// A decision that writes nothing, to be checked against what is committed before it is an answer.
@@ -43,13 +46,15 @@ struct Check {
 
 impl Lane {
     pub(super) fn new(context: Arc<Context>, slice: Slice, receiver: mpsc::Receiver<Waiting>) -> Self {
-        let cache = StateCache::new(context.settings.cache_weight);
+        let cache = Cache::new(context.settings.cache_weight);
+        let facts = Cache::new(context.settings.facts_weight);
         Self {
             context,
             slice,
             receiver,
             backlog: VecDeque::new(),
             cache,
+            facts,
         }
     }
 
@@ -80,7 +85,8 @@ impl Lane {
                 // Whoever waited in the batch is told to come back; what was being decided is forgotten, so nothing is kept
                 // that did not happen.
                 tracing::error!(slice = %self.slice, "a batch of lane {} panicked and was given up", self.slice);
-                self.cache = StateCache::new(self.context.settings.cache_weight);
+                self.cache = Cache::new(self.context.settings.cache_weight);
+                self.facts = Cache::new(self.context.settings.facts_weight);
             }
         }
     }
@@ -152,6 +158,11 @@ impl Lane {
         let mut missing = Vec::new();
         for waiting in self.backlog.iter().take(self.context.settings.batch_commands) {
             let use_case = &waiting.command.use_case;
+            if let Some(message) = use_case.message()
+                && let Some(known) = self.facts.take(&message)
+            {
+                batch.facts.insert(message, known);
+            }
             for stream in use_case.writes().into_iter().chain(use_case.reads()) {
                 if batch.states.contains_key(&stream) || missing.contains(&stream) {
                     continue;
@@ -228,6 +239,7 @@ impl Lane {
             .iter()
             .map(|(stream, loaded)| (*stream, loaded.version))
             .collect();
+        self.keep_facts(batch.facts);
         for (stream, loaded) in batch.states {
             self.keep(stream, loaded);
         }
@@ -235,7 +247,7 @@ impl Lane {
     }
 
     /// Puts a committed state into the cache, if this lane is the one that will be asked for it, and snapshots it when due.
-    fn keep(&mut self, stream: StreamId, mut loaded: crate::use_case::Loaded) {
+    fn keep(&mut self, stream: StreamId, mut loaded: Loaded) {
         if loaded.version - loaded.snapshot >= self.context.settings.snapshot_every {
             loaded.snapshot = loaded.version;
             let (log, taken) = (Arc::clone(&self.context.log), snapshot(&loaded));
@@ -250,8 +262,18 @@ impl Lane {
         }
     }
 
+    /// Puts what is known of messages into the cache, if this lane is the one that will be asked for them.
+    fn keep_facts(&mut self, facts: HashMap<MessageId, Known>) {
+        for (message, known) in facts {
+            if known.stream().slice() == self.slice {
+                self.facts.put(message, known);
+            }
+        }
+    }
+
     async fn second_try(&mut self, cause: Cause, commands: Vec<Waiting>) {
         let outcome = second_try(&self.context, cause, commands).await;
+        self.keep_facts(outcome.facts);
         for (stream, loaded) in outcome.states {
             self.keep(stream, loaded);
         }
@@ -319,14 +341,14 @@ fn settle(batch: &mut Batch, unit: Drafted, outcome: UnitOutcome) -> Option<(Cau
         UnitOutcome::Conflict => Cause::Conflict,
         UnitOutcome::Repeated => Cause::Repeated,
     };
-    unit.streams().for_each(|stream| drop(batch.states.remove(stream)));
+    unit.streams().for_each(|stream| batch.forget(stream));
     Some((cause, unit.into_waiting().collect()))
 }
 
 fn fail(batch: &mut Batch, drafted: Vec<Drafted>, error: StoreError) {
     let error = CommandError::from(error);
     for unit in drafted {
-        unit.streams().for_each(|stream| drop(batch.states.remove(stream)));
+        unit.streams().for_each(|stream| batch.forget(stream));
         unit.into_waiting()
             .for_each(|waiting| waiting.answer(Err(error.clone())));
     }

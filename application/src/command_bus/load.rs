@@ -1,8 +1,5 @@
 //! Loading an aggregate: its newest snapshot, then every event after it.
 
-use cocotalk_domain::event::AnyEvent;
-use cocotalk_domain::id::MessageId;
-use cocotalk_domain::room::{MessageFacts, RoomEvent};
 use cocotalk_domain::stream::StreamId;
 
 use crate::error::StoreError;
@@ -47,21 +44,4 @@ pub(super) fn snapshot(loaded: &Loaded) -> Snapshot {
         state_version,
         state: loaded.state.to_bytes(),
     }
-}
-
-/// What is known of a message, from the log.
-pub(super) async fn facts(reader: &dyn LogReader, message: MessageId) -> Result<Option<MessageFacts>, StoreError> {
-    let mut sent = None;
-    for recorded in reader.about(message.0).await? {
-        if let AnyEvent::Room(RoomEvent::MessageSent(event)) = recorded.event? {
-            sent = Some(event);
-        }
-    }
-    Ok(sent.map(|sent| MessageFacts {
-        room_id: sent.room_id,
-        message_id: sent.message_id,
-        seq: sent.seq,
-        author_id: sent.author_id,
-        preview: sent.shown().clone(),
-    }))
 }

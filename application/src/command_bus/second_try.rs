@@ -1,10 +1,12 @@
 //! The second try: under lock, on what is committed, so it cannot lose again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use cocotalk_domain::id::MessageId;
 use cocotalk_domain::stream::{Slice, StreamId};
 
 use super::batch::{Batch, Drafted, StoredAnswer};
+use super::facts::Known;
 use super::{Accepted, CommandError, Context, Waiting};
 use crate::error::StoreError;
 use crate::metrics::SECOND_TRIES;
@@ -37,7 +39,9 @@ impl Cause {
 #[derive(Default)]
 pub(super) struct Outcome {
     /// Committed states.
-    pub(super) states: Vec<(StreamId, Loaded)>,
+    pub(super) states: HashMap<StreamId, Loaded>,
+    /// What is known of messages, as committed.
+    pub(super) facts: HashMap<MessageId, Known>,
     /// Repetitions of commands that were carried out just now: they are asked again.
     pub(super) later: Vec<Waiting>,
 }
@@ -64,20 +68,25 @@ pub(super) async fn second_try(context: &Context, cause: Cause, commands: Vec<Wa
         .flat_map(|waiting| [waiting.command.use_case.writes(), waiting.command.use_case.reads()].concat())
         .map(|stream| stream.slice())
         .collect();
-    let states = match context.log.lock(slices).await {
+    let batch = match context.log.lock(slices).await {
         Ok(locked) => attempt(context, locked, commands).await,
         Err(error) => {
             let error = CommandError::from(error);
             commands
                 .into_iter()
                 .for_each(|waiting| waiting.answer(Err(error.clone())));
-            Vec::new()
+            Batch::default()
         }
     };
-    Outcome { states, later }
+    Outcome {
+        states: batch.states,
+        facts: batch.facts,
+        later,
+    }
 }
 
-async fn attempt(context: &Context, locked: Box<dyn LockedLog>, commands: Vec<Waiting>) -> Vec<(StreamId, Loaded)> {
+/// What is left of the batch is what is committed; nothing if it failed.
+async fn attempt(context: &Context, locked: Box<dyn LockedLog>, commands: Vec<Waiting>) -> Batch {
     let mut batch = Batch::default();
     let mut settled = Settled::new();
     let mut commands = commands.into_iter();
@@ -96,19 +105,14 @@ async fn attempt(context: &Context, locked: Box<dyn LockedLog>, commands: Vec<Wa
                     batch.take_units().1,
                     &error.into(),
                 );
-                return Vec::new();
+                return Batch::default();
             }
         }
     }
     commit(context, locked, batch, settled).await
 }
 
-async fn commit(
-    context: &Context,
-    locked: Box<dyn LockedLog>,
-    mut batch: Batch,
-    settled: Settled,
-) -> Vec<(StreamId, Loaded)> {
+async fn commit(context: &Context, locked: Box<dyn LockedLog>, mut batch: Batch, settled: Settled) -> Batch {
     let (units, drafted) = batch.take_units();
     let result = if units.is_empty() {
         Ok(UnitOutcome::Appended { first_pos: Vec::new() })
@@ -128,14 +132,14 @@ async fn commit(
                 rest = others;
             }
             settle(context, settled).await;
-            return batch.states.into_iter().collect();
+            return batch;
         }
         // The same key was carried out elsewhere at this very moment: whoever asks again finds it.
         Ok(UnitOutcome::Conflict | UnitOutcome::Repeated) => CommandError::Busy,
         Err(error) => error.into(),
     };
     fail(settled.into_iter().map(|(waiting, _)| waiting), drafted, &error);
-    Vec::new()
+    Batch::default()
 }
 
 /// Gives the answers that write nothing, now that what they stand on is committed.

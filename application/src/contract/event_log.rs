@@ -109,9 +109,37 @@ pub async fn events_about_a_message_are_found(fresh: impl AsyncFn(Projections) -
     }
     written.runs[0].events[2].subject = Some(id());
     append(&*store.log, written).await;
-    let about = store.log.about(message).await.expect("the log can be read");
-    assert_eq!(about.iter().map(|event| event.sequence).collect::<Vec<_>>(), [2, 4]);
-    assert!(store.log.about(id()).await.expect("the log can be read").is_empty());
+    for (after, found) in [
+        (0, vec![2, 4]),
+        (1, vec![2, 4]),
+        (2, vec![4]),
+        (3, vec![4]),
+        (4, vec![]),
+    ] {
+        let about = store.log.about(message, after).await.expect("the log can be read");
+        let sequences: Vec<u64> = about.iter().map(|event| event.sequence).collect();
+        assert_eq!(sequences, found, "after {after}");
+    }
+    assert!(store.log.about(id(), 0).await.expect("the log can be read").is_empty());
+}
+
+/// However many there are.
+pub async fn many_events_about_a_message_are_read_in_pages(fresh: impl AsyncFn(Projections) -> Store) {
+    let store = fresh(Vec::new()).await;
+    let (stream, message) = (room(), id());
+    let count = PAGE_EVENTS as u64 + 7;
+    let mut written = unit(stream, 0, count);
+    written.runs[0]
+        .events
+        .iter_mut()
+        .for_each(|event| event.subject = Some(message));
+    append(&*store.log, written).await;
+    let first = store.log.about(message, 0).await.expect("the log can be read");
+    assert_eq!(first.len(), PAGE_EVENTS);
+    let rest = store.log.about(message, PAGE_EVENTS as u64).await;
+    let rest = rest.expect("the log can be read");
+    let sequences: Vec<u64> = rest.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, (PAGE_EVENTS as u64 + 1..=count).collect::<Vec<_>>());
 }
 
 /// A run whose stream has moved past it is a conflict, and writes nothing.

@@ -57,7 +57,7 @@ pub async fn what_is_read_under_lock_is_what_is_committed(fresh: impl AsyncFn(Pr
         assert_eq!(probe.heads, [head]);
         assert!(probe.command.is_some());
         assert_eq!(stream_events(&*locked, stream).await.len() as u64, head);
-        assert_eq!(locked.about(message).await.expect("it can be read").len(), 1);
+        assert_eq!(locked.about(message, 0).await.expect("it can be read").len(), 1);
     }
 }
 

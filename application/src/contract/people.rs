@@ -35,6 +35,7 @@ pub async fn a_person_sees_the_rooms_they_are_in(fresh: impl AsyncFn(Projections
         pinned_at: None,
         muted_until: None,
         alias: None,
+        last_hidden: Seq(0),
     };
     assert_eq!(rows, std::slice::from_ref(&expected));
     stage

@@ -7,11 +7,12 @@ use cocotalk_domain::stream::{SLICES, Slice};
 use rand::seq::SliceRandom as _;
 
 use super::RowTables;
+use super::messages::{emoji, totals};
 use super::stage::{full_room, item, last, message};
 use super::support::{at, id, sealed};
 use crate::port::read_model::{From, Page, ReadModel};
 use crate::port::row_store::{Checkpoint, Tables};
-use crate::row::{MemberRow, ProfileRow, RoomRow, RowWrite, Stamped};
+use crate::row::{LastItem, MemberRow, ProfileRow, RoomRow, RowWrite, Stamped};
 
 /// A write of an event at this instant.
 const fn of(ts_us: i64, write: RowWrite) -> Stamped {
@@ -27,7 +28,20 @@ async fn seen(reads: &dyn ReadModel, room: RoomId, user: UserId) -> String {
     let place = reads.user_room(user, room).await.expect("it can be read");
     let own = reads.user_read(user, room).await.expect("it can be read");
     let profiles = reads.profiles(&[user]).await.expect("it can be read");
-    format!("{items:?} {rooms:?} {members:?} {positions:?} {place:?} {own:?} {profiles:?}")
+    let hidden = reads.hidden(user, &[(room, Seq(0))]).await.expect("it can be read");
+    let seqs: Vec<Seq> = items.iter().map(|row| row.seq).collect();
+    let mut reactions = reads.reactions(user, room, &seqs).await.expect("it can be read");
+    reactions.sort_unstable();
+    format!("{items:?} {rooms:?} {members:?} {positions:?} {place:?} {own:?} {profiles:?} {hidden:?} {reactions:?}")
+}
+
+/// A head whose item was deleted.
+fn gone(seq: u64) -> LastItem {
+    LastItem {
+        preview: None,
+        deleted: true,
+        ..last(seq)
+    }
 }
 
 fn sorted(mut members: Vec<MemberRow>) -> Vec<MemberRow> {
@@ -90,6 +104,31 @@ fn history(room_id: RoomId, user_id: UserId) -> Vec<Stamped> {
         },
         head(room_id, 3),
         item(room_id, 3),
+        last_changed(room_id, 3, Some("in other words")),
+        last_changed(room_id, 3, None),
+        edited(room_id, 1, "first"),
+        edited(room_id, 1, "second"),
+        reactions(room_id, 1, &[("👍", 1)]),
+        reactor(room_id, user_id, Some("👍")),
+        reactions(room_id, 1, &[("❤", 1)]),
+        reactor(room_id, user_id, Some("❤")),
+        edited(room_id, 2, "first"),
+        reactions(room_id, 2, &[("👍", 1)]),
+        RowWrite::MessageDeleted {
+            room_id,
+            seq: Seq(2),
+            at: at(6),
+        },
+        RowWrite::Hidden {
+            user_id,
+            room_id,
+            seq: Seq(3),
+        },
+        RowWrite::UserRoomHidden {
+            user_id,
+            room_id,
+            last_hidden: Seq(3),
+        },
         RowWrite::RoomSettings { room_id, settings },
         RowWrite::RoomOwner {
             room_id,
@@ -177,6 +216,44 @@ fn head(room_id: RoomId, seq: u64) -> RowWrite {
     }
 }
 
+fn last_changed(room_id: RoomId, seq: u64, text: Option<&str>) -> RowWrite {
+    RowWrite::LastChanged {
+        room_id,
+        seq: Seq(seq),
+        author_id: last(seq).author_id,
+        preview: text.map(|text| sealed(last(seq).author_id, text)),
+        deleted: text.is_none(),
+    }
+}
+
+fn edited(room_id: RoomId, seq: u64, text: &str) -> RowWrite {
+    RowWrite::MessageEdited {
+        room_id,
+        seq: Seq(seq),
+        author_id: last(seq).author_id,
+        body: sealed(last(seq).author_id, text),
+        at: at(5),
+    }
+}
+
+fn reactions(room_id: RoomId, seq: u64, counts: &[(&str, u32)]) -> RowWrite {
+    RowWrite::Reactions {
+        room_id,
+        seq: Seq(seq),
+        reactions: totals(counts),
+    }
+}
+
+fn reactor(room_id: RoomId, user_id: UserId, with: Option<&str>) -> RowWrite {
+    RowWrite::Reactor {
+        room_id,
+        seq: Seq(1),
+        user_id,
+        emoji: with.map(emoji),
+        at: at(5),
+    }
+}
+
 fn read(room_id: RoomId, user_id: UserId, seq: u64) -> RowWrite {
     RowWrite::Read {
         room_id,
@@ -205,7 +282,7 @@ pub async fn order_and_repetition_change_nothing(store: RowTables) {
     let row = room_row(&store, room).await.expect("the room is there");
     assert_eq!(
         (row.version, row.last, row.name, row.notice),
-        (Version(30), Some(last(3)), None, None)
+        (Version(30), Some(gone(3)), None, None)
     );
     for _ in 0..5 {
         let from = rand::random_range(0..history.len());
@@ -223,7 +300,7 @@ pub async fn order_and_repetition_change_nothing(store: RowTables) {
     let row = room_row(&store, other_room).await.expect("the room is there");
     assert_eq!(
         (row.version, row.last, row.name, row.notice, row.closed),
-        (Version(30), Some(last(3)), None, None, true)
+        (Version(30), Some(gone(3)), None, None, true)
     );
     let place = store
         .reads
@@ -484,6 +561,13 @@ impl RowTables {
             RowWrite::Read { .. } | RowWrite::ReadEnded { .. } => reads,
             RowWrite::Profile(_) => people,
             RowWrite::Message(_)
+            | RowWrite::MessageEdited { .. }
+            | RowWrite::MessageDeleted { .. }
+            | RowWrite::Reactions { .. }
+            | RowWrite::Reactor { .. }
+            | RowWrite::LastChanged { .. }
+            | RowWrite::Hidden { .. }
+            | RowWrite::UserRoomHidden { .. }
             | RowWrite::Room(_)
             | RowWrite::Head { .. }
             | RowWrite::RoomVersion { .. }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::number::{Cnt, Seq, Version};
+use cocotalk_domain::room::event::ReactionTotals;
 use cocotalk_domain::room::{RoomKind, Settings, Who};
 use cocotalk_domain::stream::StreamId;
 
@@ -12,7 +13,7 @@ use super::script::Script;
 use super::support::{at, id, room, room_id, sealed};
 use crate::port::read_model::{From, Page};
 use crate::projection::Projection;
-use crate::row::{ItemKind, ItemMeta, LastItem, MessageRow, RoomRow, RowWrite};
+use crate::row::{ItemKind, ItemMeta, ItemState, LastItem, MessageRow, RoomRow, RowWrite};
 
 type Projections = Vec<Arc<dyn Projection>>;
 
@@ -135,6 +136,7 @@ pub fn last(seq: u64) -> LastItem {
         kind: ItemKind::Text,
         author_id,
         preview: Some(sealed(author_id, &format!("preview {seq}"))),
+        deleted: false,
     }
 }
 
@@ -151,6 +153,9 @@ pub fn message(room_id: RoomId, seq: u64) -> MessageRow {
         sent_at: at(seq as i64),
         body: Some(sealed(author_id, &format!("text {seq}"))),
         meta: ItemMeta::default(),
+        state: ItemState::Sent,
+        changed_at: None,
+        reactions: ReactionTotals::new(),
     }
 }
 

@@ -69,6 +69,7 @@ pub fn event(stream: StreamId, number: u64) -> AnyEvent {
             user_id,
             read_seq: Seq(number),
             read_cnt: Cnt(number),
+            hidden: 0,
             at: at(1),
         })),
         StreamId::Room(room_id) => AnyEvent::Room(RoomEvent::MessageSent(MessageSent {

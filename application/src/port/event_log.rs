@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::StoreError;
 use crate::trace::{TraceId, TraceParent};
 
-/// Most events that one call of `load` or `read_slice` returns.
+/// Most events that one call of `load`, `about` or `read_slice` returns.
 pub const PAGE_EVENTS: usize = 1_000;
 
 /// Whose command it is and which: what makes a retry recognisable for ever.
@@ -232,8 +232,8 @@ pub struct Snapshot {
 pub trait LogReader: Send + Sync {
     /// At most [`PAGE_EVENTS`] events of a stream after version `after`, in order.
     async fn load(&self, stream: &StreamId, after: u64) -> Result<Vec<RecordedEvent>, StoreError>;
-    /// All events about a message, in order.
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError>;
+    /// At most [`PAGE_EVENTS`] events about a message after version `after` of their stream, in order. A message has one stream.
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError>;
     /// A command, stream versions and slice heads, read at one moment.
     async fn probe(&self, key: Option<CommandKey>, streams: &[StreamId], slices: &[Slice])
     -> Result<Probe, StoreError>;

@@ -1,11 +1,12 @@
 //! The read model: what queries see. Made by projections from the log, and from it again whenever needed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::stream::SLICES;
+use cocotalk_domain::text::Emoji;
 
 use crate::error::StoreError;
 use crate::row::{MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, UserReadRow, UserRoomRow};
@@ -58,6 +59,11 @@ pub trait ReadModel: Send + Sync + 'static {
     async fn messages(&self, room: RoomId, page: Page) -> Result<Vec<MessageRow>, StoreError>;
     /// R1: single items.
     async fn messages_at(&self, room: RoomId, seqs: &[Seq]) -> Result<Vec<MessageRow>, StoreError>;
+    /// R8: how a person reacts to these messages of a room, where they do; in no particular order.
+    async fn reactions(&self, user: UserId, room: RoomId, seqs: &[Seq]) -> Result<Vec<(Seq, Emoji)>, StoreError>;
+    /// R9: the messages of these rooms that a person has hidden, each room from a seq on; those without any are absent.
+    async fn hidden(&self, user: UserId, rooms: &[(RoomId, Seq)])
+    -> Result<HashMap<RoomId, BTreeSet<Seq>>, StoreError>;
     /// R11 of these people.
     async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError>;
     /// R16: how far a projection has come in every slice.

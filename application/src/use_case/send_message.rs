@@ -1,7 +1,7 @@
 //! Say something in a room.
 
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
-use cocotalk_domain::room::{RoomCommand, RoomError, RoomEvent};
+use cocotalk_domain::room::{RoomCommand, RoomEvent};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::stream::StreamId;
 use cocotalk_domain::time::Instant;
@@ -65,7 +65,7 @@ impl UseCase for SendMessage {
     }
 
     fn reads(&self) -> Vec<StreamId> {
-        // What one left behind in a direct room cannot be answered; everything else the room itself knows.
+        // What one left behind in a direct room or has hidden cannot be answered; everything else the room itself knows.
         self.reply_to.map(|_| self.seat()).into_iter().collect()
     }
 
@@ -76,20 +76,17 @@ impl UseCase for SendMessage {
     fn decide(&self, on: &States<'_>) -> Result<Decision, Refusal> {
         let stream = self.home();
         let room = on.room(stream);
-        room.member(self.by)?;
-        if self.reply_to.is_some() {
-            let floor_seq = on.seat(self.seat()).floor_seq();
-            on.facts()
-                .filter(|facts| facts.seq >= floor_seq)
-                .ok_or(RoomError::NoSuchMessage)?;
-        }
+        let answered = match self.reply_to {
+            Some(_) => Some(on.visible_message(self.room_id, self.by)?),
+            None => None,
+        };
         let events = room.decide(RoomCommand::Send {
             by: self.by,
             message_id: self.message_id,
             body: self.body.clone(),
             preview: self.preview.clone(),
             mentions: self.mentions.clone(),
-            reply_to: on.facts().cloned(),
+            reply_to: answered.cloned().map(Box::new),
             at: self.at,
         })?;
         let sent_at = events.iter().find_map(|event| match event {

@@ -88,7 +88,8 @@ impl AnyState {
     pub fn weight(&self) -> usize {
         match self {
             Self::Room(room) => 4 + room.members().len(),
-            Self::Seat(_) | Self::Account(_) | Self::Claim(_) => 1,
+            Self::Seat(seat) => 1 + seat.hidden(),
+            Self::Account(_) | Self::Claim(_) => 1,
         }
     }
 }

@@ -1,10 +1,9 @@
 //! What somebody can ask of a room.
 
 use crate::id::{MessageId, RoomId, UserId};
-use crate::number::Seq;
-use crate::room::{Role, RoomError, Who};
+use crate::room::{MessageFacts, Role, RoomError, Who};
 use crate::sealed::Sealed;
-use crate::text::{Notice, RoomName};
+use crate::text::{Emoji, Notice, RoomName};
 use crate::time::Instant;
 
 /// A command, complete: ids and instants were stamped at the edge, and what the room cannot know rides along.
@@ -112,7 +111,46 @@ pub enum RoomCommand {
         /// Who is mentioned.
         mentions: Vec<UserId>,
         /// What it answers.
-        reply_to: Option<MessageFacts>,
+        reply_to: Option<Box<MessageFacts>>,
+        /// When.
+        at: Instant,
+    },
+    /// Put a message of one's own in other words.
+    Edit {
+        /// Who asks.
+        by: UserId,
+        /// The message.
+        message: Box<MessageFacts>,
+        /// The new text, sealed whole.
+        body: Sealed,
+        /// Its first characters sealed apart, if it has more than a preview.
+        preview: Option<Sealed>,
+        /// How long after it was said, seconds.
+        within_s: u64,
+        /// When.
+        at: Instant,
+    },
+    /// Delete a message for everyone.
+    Delete {
+        /// Who asks.
+        by: UserId,
+        /// The message.
+        message: Box<MessageFacts>,
+        /// How long after it was said its author may, seconds.
+        within_s: u64,
+        /// When.
+        at: Instant,
+    },
+    /// React to a message, otherwise than before, or take it back.
+    React {
+        /// Who.
+        by: UserId,
+        /// The message.
+        message: Box<MessageFacts>,
+        /// With what; `None` takes it back.
+        emoji: Option<Emoji>,
+        /// Most kinds of reactions on a message.
+        max_kinds: usize,
         /// When.
         at: Instant,
     },
@@ -139,32 +177,6 @@ impl Invitation {
             Ok(())
         } else {
             Err(RoomError::CannotBeInvited { user_ids })
-        }
-    }
-}
-
-/// What a command about a message must know of it and `Room` does not keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageFacts {
-    /// The room it stands in.
-    pub room_id: RoomId,
-    /// Its id.
-    pub message_id: MessageId,
-    /// Its place.
-    pub seq: Seq,
-    /// Who wrote it.
-    pub author_id: UserId,
-    /// Its preview (or whole short text), sealed by its author.
-    pub preview: Sealed,
-}
-
-impl MessageFacts {
-    pub(super) fn into_reply(self) -> super::event::ReplyTo {
-        super::event::ReplyTo {
-            seq: self.seq,
-            message_id: self.message_id,
-            author_id: self.author_id,
-            preview: self.preview,
         }
     }
 }

@@ -47,9 +47,24 @@ pub enum RoomError {
         /// Who.
         user_ids: Vec<UserId>,
     },
-    /// The message answered is not in this room, or not one the author may see.
+    /// The message is not in this room, or not one that the asker may see.
     #[error("no such message")]
     NoSuchMessage,
+    /// The message was deleted for everyone: nothing more happens to it.
+    #[error("the message was deleted")]
+    MessageDeleted,
+    /// Its author had their time to change it.
+    #[error("a message is changed by its author within {seconds} seconds")]
+    MessageTooOld {
+        /// How long.
+        seconds: u64,
+    },
+    /// A message has so many kinds of reactions and no more.
+    #[error("a message has at most {max} kinds of reactions")]
+    TooManyReactions {
+        /// The most.
+        max: usize,
+    },
     /// The other person of a direct room was erased.
     #[error("the recipient is gone")]
     RecipientGone,
@@ -70,6 +85,9 @@ impl RoomError {
             Self::CannotBeInvited { .. } => "cannot_be_invited",
             Self::MentionsNoMember { .. } => "mentions_no_member",
             Self::NoSuchMessage => "message_not_found",
+            Self::MessageDeleted => "message_deleted",
+            Self::MessageTooOld { .. } => "message_too_old",
+            Self::TooManyReactions { .. } => "too_many_reactions",
             Self::RecipientGone => "recipient_gone",
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! The variant names are the wire names. They, the fields and their meaning are for ever; see `upcast` for change.
 
+use std::collections::BTreeMap;
+
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,7 @@ use crate::limits::MEMBERS_SAMPLE;
 use crate::number::{Cnt, Seq};
 use crate::room::{Role, RoomKind, Settings};
 use crate::sealed::Sealed;
-use crate::text::{Notice, RoomName};
+use crate::text::{Emoji, Notice, RoomName};
 use crate::time::Instant;
 
 /// An event of a room's stream.
@@ -46,6 +48,15 @@ pub enum RoomEvent {
     /// Somebody said something.
     #[serde(rename = "room.message_sent")]
     MessageSent(MessageSent),
+    /// Its author put a message in other words.
+    #[serde(rename = "room.message_edited")]
+    MessageEdited(MessageEdited),
+    /// A message was deleted for everyone.
+    #[serde(rename = "room.message_deleted")]
+    MessageDeleted(MessageDeleted),
+    /// Somebody reacted to a message, otherwise than before, or took it back.
+    #[serde(rename = "room.reaction_changed")]
+    ReactionChanged(ReactionChanged),
     /// Nobody is left.
     #[serde(rename = "room.closed")]
     Closed(Closed),
@@ -54,6 +65,17 @@ pub enum RoomEvent {
 impl RoomEvent {
     /// The wire version of what this build writes.
     pub const VERSION: &'static str = "1";
+
+    /// The message that it is about, if it is about one: the subject by which the log finds it.
+    pub const fn message_id(&self) -> Option<MessageId> {
+        match self {
+            Self::MessageSent(e) => Some(e.message_id),
+            Self::MessageEdited(e) => Some(e.message_id),
+            Self::MessageDeleted(e) => Some(e.message_id),
+            Self::ReactionChanged(e) => Some(e.message_id),
+            _ => None,
+        }
+    }
 
     /// The wire name.
     pub const fn name(&self) -> &'static str {
@@ -68,6 +90,9 @@ impl RoomEvent {
             Self::NoticeChanged(_) => "room.notice_changed",
             Self::SettingsChanged(_) => "room.settings_changed",
             Self::MessageSent(_) => "room.message_sent",
+            Self::MessageEdited(_) => "room.message_edited",
+            Self::MessageDeleted(_) => "room.message_deleted",
+            Self::ReactionChanged(_) => "room.reaction_changed",
             Self::Closed(_) => "room.closed",
         }
     }
@@ -301,8 +326,105 @@ pub struct ReplyTo {
     pub message_id: MessageId,
     /// Who wrote it.
     pub author_id: UserId,
-    /// What a list shows of it, sealed by its author.
+    /// What a list shows of it, sealed by its author; no bytes if it was deleted.
     pub preview: Sealed,
+    /// Whether it was deleted for everyone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deleted: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// How many people reacted to a message with each emoji.
+pub type ReactionTotals = BTreeMap<Emoji, u32>;
+
+/// A message in other words. It carries all of the message as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageEdited {
+    /// The room.
+    pub room_id: RoomId,
+    /// The message; the event's subject.
+    pub message_id: MessageId,
+    /// Who said it, and now says it otherwise.
+    pub author_id: UserId,
+    /// Its place.
+    pub seq: Seq,
+    /// When it was said.
+    pub sent_at: Instant,
+    /// When it was edited.
+    pub edited_at: Instant,
+    /// The text, sealed whole by its author.
+    pub body: Sealed,
+    /// Its first characters sealed apart; absent where the whole text is short enough to be its own preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Sealed>,
+    /// Who is mentioned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<UserId>,
+    /// What it answers, as that is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<ReplyTo>,
+    /// How people reacted to it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reactions: ReactionTotals,
+    /// Whether it is the room's newest item.
+    pub is_newest: bool,
+    /// Members at that moment, its author aside.
+    pub others: u32,
+}
+
+impl MessageEdited {
+    /// What a list shows of it: the preview, or the whole of a short text.
+    pub fn shown(&self) -> &Sealed {
+        self.preview.as_ref().unwrap_or(&self.body)
+    }
+}
+
+/// A message was deleted for everyone: it keeps its place and has nothing else any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageDeleted {
+    /// The room.
+    pub room_id: RoomId,
+    /// The message; the event's subject.
+    pub message_id: MessageId,
+    /// Who deleted it.
+    pub by: UserId,
+    /// Who said it.
+    pub author_id: UserId,
+    /// Its place.
+    pub seq: Seq,
+    /// When it was said.
+    pub sent_at: Instant,
+    /// When it was deleted.
+    pub at: Instant,
+    /// Whether it is the room's newest item.
+    pub is_newest: bool,
+    /// Members at that moment, its author aside.
+    pub others: u32,
+}
+
+/// Somebody reacted to a message, otherwise than before, or took it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReactionChanged {
+    /// The room.
+    pub room_id: RoomId,
+    /// The message; the event's subject.
+    pub message_id: MessageId,
+    /// Its place.
+    pub seq: Seq,
+    /// Who.
+    pub user_id: UserId,
+    /// With what; absent if they took it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emoji: Option<Emoji>,
+    /// How people react to it afterwards.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reactions: ReactionTotals,
+    /// When.
+    pub at: Instant,
 }
 
 /// Nobody is left in a group: nothing can happen in it any more.

@@ -3,12 +3,15 @@
 mod inviting;
 mod kicking;
 mod leaving;
+mod messages;
 mod naming;
 mod opening;
 mod reading;
 mod refusals;
 mod roles;
 mod sending;
+
+use std::collections::BTreeMap;
 
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 
@@ -278,7 +281,7 @@ fn send(by: UserId, mentions: &[UserId], reply_to: Option<MessageFacts>) -> Room
         body: sealed(by, b"body"),
         preview: None,
         mentions: mentions.to_vec(),
-        reply_to,
+        reply_to: reply_to.map(Box::new),
         at: NOON,
     }
 }
@@ -290,7 +293,12 @@ fn facts(seq: u64) -> MessageFacts {
         message_id: MessageId::from_u128(0x600),
         seq: Seq(seq),
         author_id: MINA,
+        sent_at: DAWN,
         preview: sealed(MINA, b"what it answers"),
+        mentions: Vec::new(),
+        reply_to: None,
+        deleted: false,
+        reactions: BTreeMap::new(),
     }
 }
 

@@ -68,6 +68,19 @@ pub enum SeatCommand {
         /// When.
         at: Instant,
     },
+    /// Hide a message from oneself. Hiding it again changes nothing.
+    Hide {
+        /// The room.
+        room_id: RoomId,
+        /// Whose seat.
+        user_id: UserId,
+        /// The message's place.
+        seq: Seq,
+        /// Most messages that one hides in a room.
+        max: usize,
+        /// When.
+        at: Instant,
+    },
     /// Mute, pin, give it a name of one's own.
     SetPreferences {
         /// The room.

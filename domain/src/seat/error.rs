@@ -6,6 +6,12 @@ pub enum SeatError {
     /// A mute that is over before it begins.
     #[error("muted_until is not in the future")]
     MutedIntoThePast,
+    /// So many messages of one room can be hidden and no more.
+    #[error("at most {max} messages of a room can be hidden")]
+    TooManyHidden {
+        /// The most.
+        max: usize,
+    },
 }
 
 impl SeatError {
@@ -13,6 +19,7 @@ impl SeatError {
     pub const fn code(self) -> &'static str {
         match self {
             Self::MutedIntoThePast => "not_in_the_future",
+            Self::TooManyHidden { .. } => "too_many_hidden",
         }
     }
 }

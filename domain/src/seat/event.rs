@@ -17,6 +17,9 @@ pub enum SeatEvent {
     /// The person left a direct room.
     #[serde(rename = "seat.floor_raised")]
     FloorRaised(FloorRaised),
+    /// The person hid a message from themselves.
+    #[serde(rename = "seat.message_hidden")]
+    MessageHidden(MessageHidden),
     /// The person's own settings for the room changed.
     #[serde(rename = "seat.preferences_set")]
     PreferencesSet(PreferencesSet),
@@ -31,6 +34,7 @@ impl SeatEvent {
         match self {
             Self::ReadAdvanced(_) => "seat.read_advanced",
             Self::FloorRaised(_) => "seat.floor_raised",
+            Self::MessageHidden(_) => "seat.message_hidden",
             Self::PreferencesSet(_) => "seat.preferences_set",
         }
     }
@@ -57,6 +61,9 @@ pub struct ReadAdvanced {
     pub read_seq: Seq,
     /// Counted items up to it.
     pub read_cnt: Cnt,
+    /// Messages after it that this person has hidden: for them they are not unread.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hidden: u64,
     /// When.
     pub at: Instant,
 }
@@ -72,6 +79,26 @@ pub struct FloorRaised {
     pub floor_seq: Seq,
     /// Counted items before it.
     pub floor_cnt: Cnt,
+    /// When.
+    pub at: Instant,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A message was hidden from this person alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageHidden {
+    /// The room.
+    pub room_id: RoomId,
+    /// Whose seat.
+    pub user_id: UserId,
+    /// The message's place.
+    pub seq: Seq,
+    /// The newest of all that they have hidden.
+    pub last_hidden: Seq,
     /// When.
     pub at: Instant,
 }

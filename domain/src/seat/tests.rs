@@ -2,7 +2,7 @@
 
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 
-use super::event::{FloorRaised, PreferencesSet, ReadAdvanced};
+use super::event::{FloorRaised, MessageHidden, PreferencesSet, ReadAdvanced};
 use super::{Patch, Seat, SeatCommand, SeatError, SeatEvent};
 use crate::id::{RoomId, UserId};
 use crate::number::{Cnt, Seq};
@@ -47,6 +47,7 @@ fn read(seq: u64) -> SeatEvent {
         user_id: MINA,
         read_seq: Seq(seq),
         read_cnt: Cnt(seq - 1),
+        hidden: 0,
         at: NOON,
     })
 }
@@ -295,4 +296,63 @@ fn a_patch_of_a_patch_keeps_its_kind() {
 #[test]
 fn every_refusal_has_its_word() {
     assert_eq!(SeatError::MutedIntoThePast.code(), "not_in_the_future");
+}
+
+fn hide(seq: u64) -> SeatCommand {
+    SeatCommand::Hide {
+        room_id: ROOM,
+        user_id: MINA,
+        seq: Seq(seq),
+        max: 2,
+        at: NOON,
+    }
+}
+
+fn hidden(seq: u64, last_hidden: u64) -> SeatEvent {
+    SeatEvent::MessageHidden(MessageHidden {
+        room_id: ROOM,
+        user_id: MINA,
+        seq: Seq(seq),
+        last_hidden: Seq(last_hidden),
+        at: NOON,
+    })
+}
+
+#[test]
+fn a_message_is_hidden_once_and_the_newest_hidden_one_is_told() {
+    given(vec![]).when(hide(7)).then_expect_events(vec![hidden(7, 7)]);
+    given(vec![hidden(7, 7)]).when(hide(7)).then_expect_events(vec![]);
+    given(vec![hidden(7, 7)])
+        .when(hide(5))
+        .then_expect_events(vec![hidden(5, 7)]);
+    given(vec![hidden(7, 7)])
+        .when(hide(9))
+        .then_expect_events(vec![hidden(9, 9)]);
+}
+
+#[test]
+fn so_many_are_hidden_and_no_more() {
+    let full = || vec![hidden(7, 7), hidden(5, 7)];
+    given(full())
+        .when(hide(9))
+        .then_expect_error(SeatError::TooManyHidden { max: 2 });
+    given(full()).when(hide(5)).then_expect_events(vec![]);
+}
+
+#[test]
+fn what_was_hidden_or_left_behind_is_not_seen() {
+    let seat = seat(&[hidden(7, 7), floor(4)]);
+    let seen: Vec<u64> = (1..=9).filter(|seq| seat.sees(Seq(*seq))).collect();
+    assert_eq!(seen, [4, 5, 6, 8, 9]);
+}
+
+#[test]
+fn a_mark_tells_how_many_hidden_messages_come_after_it() {
+    let mut expected = read(5);
+    if let SeatEvent::ReadAdvanced(mark) = &mut expected {
+        mark.hidden = 2;
+    }
+    given(vec![hidden(3, 3), hidden(5, 5), hidden(7, 7), hidden(6, 7)])
+        .when(mark(5, 0))
+        .then_expect_events(vec![expected]);
 }

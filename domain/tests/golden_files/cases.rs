@@ -34,9 +34,17 @@ pub(crate) fn events() -> Vec<Golden> {
         Golden::new("room.settings_changed.v1", settings_changed()),
         Golden::new("room.message_sent.v1", message_sent()),
         Golden::new("room.message_sent.v1.minimal", message_sent_minimal(JUN, 2)),
+        Golden::new("room.message_sent.v1.reply_to_deleted", message_sent_to_deleted()),
+        Golden::new("room.message_edited.v1", message_edited()),
+        Golden::new("room.message_edited.v1.minimal", message_edited_minimal()),
+        Golden::new("room.message_deleted.v1", message_deleted()),
+        Golden::new("room.reaction_changed.v1", reaction_changed()),
+        Golden::new("room.reaction_changed.v1.taken_back", reaction_taken_back()),
         Golden::new("room.closed.v1", closed()),
         Golden::new("seat.read_advanced.v1", read_advanced()),
+        Golden::new("seat.read_advanced.v1.hidden", read_advanced_past_hidden()),
         Golden::new("seat.floor_raised.v1", floor_raised()),
+        Golden::new("seat.message_hidden.v1", message_hidden()),
         Golden::new("seat.preferences_set.v1", preferences_set()),
         Golden::new("seat.preferences_set.v1.minimal", preferences_cleared()),
         Golden::new("account.registered.v1", registered(vec![CLAIM])),
@@ -66,7 +74,7 @@ pub(crate) fn states() -> Vec<GoldenState> {
         closed(),
     ];
     let direct = vec![opened_direct(), message_sent_minimal(JUN, 1)];
-    let seat = vec![read_advanced(), floor_raised(), preferences_set()];
+    let seat = vec![read_advanced(), floor_raised(), preferences_set(), message_hidden()];
     let account = vec![registered(vec![CLAIM])];
     vec![
         GoldenState::new::<Room>("room", Room::STATE_VERSION, lived),

@@ -6,15 +6,15 @@ use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::{Cnt, Seq};
 use cocotalk_domain::room::event::{
-    Closed, MemberKicked, MemberLeft, MembersInvited, MessageSent, NoticeChanged, Opened, Renamed, ReplyTo,
-    RoleChanged, RoleGiven, SettingsChanged,
+    Closed, MemberKicked, MemberLeft, MembersInvited, MessageDeleted, MessageEdited, MessageSent, NoticeChanged,
+    Opened, ReactionChanged, ReactionTotals, Renamed, ReplyTo, RoleChanged, RoleGiven, SettingsChanged,
 };
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings, Who};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::seat::SeatEvent;
-use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
+use cocotalk_domain::seat::event::{FloorRaised, MessageHidden, PreferencesSet, ReadAdvanced};
 use cocotalk_domain::stream::ClaimId;
-use cocotalk_domain::text::{Notice, RoomName};
+use cocotalk_domain::text::{Emoji, Notice, RoomName};
 use cocotalk_domain::time::Instant;
 
 pub(crate) const ROOM: RoomId = RoomId::from_u128(0x0198_c0c0_0000_7000_8000_0000_0000_0100);
@@ -180,6 +180,7 @@ pub(crate) fn message_sent() -> RoomEvent {
             message_id: FIRST_MESSAGE,
             author_id: JUN,
             preview: sealed(JUN, 2),
+            deleted: false,
         }),
         member_count: 4,
     })
@@ -201,6 +202,120 @@ pub(crate) fn message_sent_minimal(author_id: UserId, seq: u64) -> RoomEvent {
     })
 }
 
+/// A reply to a message that was deleted before.
+pub(crate) fn message_sent_to_deleted() -> RoomEvent {
+    RoomEvent::MessageSent(MessageSent {
+        room_id: ROOM,
+        message_id: MessageId::from_u128(0x0198_c0c0_0008_7000_8000_0000_0000_0701),
+        author_id: MINA,
+        seq: Seq(7),
+        cnt: Cnt(3),
+        sent_at: at(10),
+        body: sealed(MINA, 3),
+        preview: None,
+        mentions: vec![],
+        reply_to: Some(ReplyTo {
+            seq: Seq(2),
+            message_id: FIRST_MESSAGE,
+            author_id: JUN,
+            preview: Sealed {
+                subject: JUN,
+                bytes: vec![],
+            },
+            deleted: true,
+        }),
+        member_count: 4,
+    })
+}
+
+fn totals(counts: &[(&str, u32)]) -> ReactionTotals {
+    counts.iter().map(|(text, count)| (emoji(text), *count)).collect()
+}
+
+fn emoji(text: &str) -> Emoji {
+    Emoji::parse(text).expect("an emoji")
+}
+
+pub(crate) fn message_edited() -> RoomEvent {
+    RoomEvent::MessageEdited(MessageEdited {
+        room_id: ROOM,
+        message_id: MessageId::from_u128(0x0198_c0c0_0008_7000_8000_0000_0000_0700),
+        author_id: MINA,
+        seq: Seq(6),
+        sent_at: at(8),
+        edited_at: at(11),
+        body: sealed(MINA, 5),
+        preview: Some(sealed(MINA, 101)),
+        mentions: vec![JUN, DAN],
+        reply_to: Some(ReplyTo {
+            seq: Seq(2),
+            message_id: FIRST_MESSAGE,
+            author_id: JUN,
+            preview: sealed(JUN, 2),
+            deleted: false,
+        }),
+        reactions: totals(&[("❤", 2), ("🥥", 1)]),
+        is_newest: true,
+        others: 3,
+    })
+}
+
+pub(crate) fn message_edited_minimal() -> RoomEvent {
+    RoomEvent::MessageEdited(MessageEdited {
+        room_id: ROOM,
+        message_id: FIRST_MESSAGE,
+        author_id: JUN,
+        seq: Seq(2),
+        sent_at: at(2),
+        edited_at: at(11),
+        body: sealed(JUN, 6),
+        preview: None,
+        mentions: vec![],
+        reply_to: None,
+        reactions: ReactionTotals::new(),
+        is_newest: false,
+        others: 3,
+    })
+}
+
+pub(crate) fn message_deleted() -> RoomEvent {
+    RoomEvent::MessageDeleted(MessageDeleted {
+        room_id: ROOM,
+        message_id: FIRST_MESSAGE,
+        by: MINA,
+        author_id: JUN,
+        seq: Seq(2),
+        sent_at: at(2),
+        at: at(12),
+        is_newest: false,
+        others: 3,
+    })
+}
+
+pub(crate) fn reaction_changed() -> RoomEvent {
+    RoomEvent::ReactionChanged(ReactionChanged {
+        room_id: ROOM,
+        message_id: FIRST_MESSAGE,
+        seq: Seq(2),
+        user_id: SORA,
+        emoji: Some(emoji("👨\u{200d}👩\u{200d}👧")),
+        reactions: totals(&[("👨\u{200d}👩\u{200d}👧", 1), ("👍🏽", 2)]),
+        at: at(13),
+    })
+}
+
+pub(crate) fn reaction_taken_back() -> RoomEvent {
+    RoomEvent::ReactionChanged(ReactionChanged {
+        room_id: ROOM,
+        message_id: FIRST_MESSAGE,
+        seq: Seq(2),
+        user_id: SORA,
+        emoji: None,
+        reactions: ReactionTotals::new(),
+        at: at(14),
+    })
+}
+
 pub(crate) fn closed() -> RoomEvent {
     RoomEvent::Closed(Closed {
         room_id: ROOM,
@@ -214,7 +329,29 @@ pub(crate) fn read_advanced() -> SeatEvent {
         user_id: JUN,
         read_seq: Seq(6),
         read_cnt: Cnt(2),
+        hidden: 0,
         at: at(20),
+    })
+}
+
+pub(crate) fn read_advanced_past_hidden() -> SeatEvent {
+    SeatEvent::ReadAdvanced(ReadAdvanced {
+        room_id: ROOM,
+        user_id: JUN,
+        read_seq: Seq(6),
+        read_cnt: Cnt(2),
+        hidden: 3,
+        at: at(20),
+    })
+}
+
+pub(crate) fn message_hidden() -> SeatEvent {
+    SeatEvent::MessageHidden(MessageHidden {
+        room_id: ROOM,
+        user_id: JUN,
+        seq: Seq(6),
+        last_hidden: Seq(9),
+        at: at(25),
     })
 }
 

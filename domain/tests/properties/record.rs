@@ -1,19 +1,23 @@
 //! An independent recount of what happened, and what must hold of it: lists and searches, nothing clever.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::UserId;
 use cocotalk_domain::limits::MEMBERS_SAMPLE;
 use cocotalk_domain::number::{Cnt, Seq};
-use cocotalk_domain::room::event::{MemberKicked, MembersInvited, MessageSent, Opened, RoleChanged, RoleGiven};
+use cocotalk_domain::room::event::{
+    MemberKicked, MembersInvited, MessageSent, Opened, ReactionTotals, RoleChanged, RoleGiven,
+};
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings, Who};
 use cocotalk_domain::seat::{Seat, SeatEvent};
 use cocotalk_domain::stream::StreamId;
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 use proptest::prelude::*;
 
-use crate::world::{FEWEST_MEMBERS, MOST_MEMBERS, World};
+use crate::world::{FEWEST_MEMBERS, MOST_HIDDEN, MOST_KINDS, MOST_MEMBERS, World};
 
 type Held = Result<(), TestCaseError>;
 
@@ -21,6 +25,19 @@ type Held = Result<(), TestCaseError>;
 struct Item {
     counted: bool,
     at: Instant,
+}
+
+/// A message, beside its item.
+struct Message {
+    author: UserId,
+    deleted: bool,
+    reactions: BTreeMap<UserId, Emoji>,
+}
+
+fn counts(reactions: &BTreeMap<UserId, Emoji>) -> ReactionTotals {
+    let kinds: BTreeSet<&Emoji> = reactions.values().collect();
+    let count = |kind: &Emoji| reactions.values().filter(|emoji| *emoji == kind).count() as u32;
+    kinds.into_iter().map(|kind| (kind.clone(), count(kind))).collect()
 }
 
 /// Somebody who is in the room.
@@ -36,6 +53,8 @@ pub(crate) struct Record {
     kind: Option<RoomKind>,
     opened_with: BTreeSet<UserId>,
     items: Vec<Item>,
+    messages: BTreeMap<Seq, Message>,
+    hidden: BTreeMap<UserId, BTreeSet<Seq>>,
     present: Vec<Present>,
     settings: Settings,
     /// Set while an owner who left has no heir yet: who it has to be.
@@ -88,6 +107,38 @@ impl Record {
                 Ok(())
             }
             RoomEvent::MessageSent(e) => self.add_message(e),
+            RoomEvent::MessageEdited(e) => {
+                let message = self.visible(e.author_id, e.seq)?;
+                prop_assert_eq!((message.author, message.deleted), (e.author_id, false));
+                prop_assert_eq!(&counts(&message.reactions), &e.reactions);
+                self.told(e.seq, e.is_newest, e.author_id, e.others)
+            }
+            RoomEvent::MessageDeleted(e) => {
+                let message = self.visible(e.by, e.seq)?;
+                prop_assert_eq!((message.author, message.deleted), (e.author_id, false));
+                prop_assert!(
+                    e.by == e.author_id || self.role(e.by)?.is_admin(),
+                    "deleted by {}",
+                    e.by
+                );
+                if let Some(message) = self.messages.get_mut(&e.seq) {
+                    message.deleted = true;
+                }
+                self.told(e.seq, e.is_newest, e.author_id, e.others)
+            }
+            RoomEvent::ReactionChanged(e) => {
+                prop_assert!(!self.visible(e.user_id, e.seq)?.deleted, "a reaction to nothing");
+                let message = self.messages.entry(e.seq);
+                let message = message.and_modify(|message| match &e.emoji {
+                    Some(emoji) => drop(message.reactions.insert(e.user_id, emoji.clone())),
+                    None => drop(message.reactions.remove(&e.user_id)),
+                });
+                if let Entry::Occupied(message) = message {
+                    prop_assert_eq!(&counts(&message.get().reactions), &e.reactions);
+                }
+                prop_assert!(e.reactions.len() <= MOST_KINDS);
+                Ok(())
+            }
             RoomEvent::Closed(_) => {
                 prop_assert!(self.present.is_empty(), "closed with people in it");
                 self.closed = true;
@@ -178,6 +229,12 @@ impl Record {
             prop_assert!(author.is_some_and(|author| reply.seq >= author.joined_seq));
             prop_assert!(reply.seq < e.seq);
         }
+        let message = Message {
+            author: e.author_id,
+            deleted: false,
+            reactions: BTreeMap::new(),
+        };
+        self.messages.insert(e.seq, message);
         self.item(true, e.seq, e.cnt, e.sent_at)?;
         prop_assert_eq!(e.member_count as usize, self.present.len());
         Ok(())
@@ -199,8 +256,32 @@ impl Record {
                 let before = self.floors.insert(user, e.floor_seq);
                 prop_assert!(before.is_none_or(|before| before < e.floor_seq), "the floor fell");
             }
+            SeatEvent::MessageHidden(e) => {
+                self.visible(user, e.seq)?;
+                let hidden = self.hidden.entry(user).or_default();
+                prop_assert!(hidden.insert(e.seq), "hidden twice");
+                prop_assert_eq!(hidden.last(), Some(&e.last_hidden));
+                prop_assert!(hidden.len() <= MOST_HIDDEN);
+            }
             SeatEvent::PreferencesSet(_) => {}
         }
+        Ok(())
+    }
+
+    /// A message that somebody may see who is there.
+    fn visible(&self, user: UserId, seq: Seq) -> Result<&Message, TestCaseError> {
+        let present = self.present.iter().find(|present| present.user == user);
+        let sees = present.is_some_and(|present| seq >= present.joined_seq);
+        prop_assert!(sees, "{} cannot see {}", user, seq);
+        let message = self.messages.get(&seq);
+        message.ok_or_else(|| TestCaseError::fail(format!("{seq} is no message")))
+    }
+
+    /// What an event about a message tells beside it.
+    fn told(&self, seq: Seq, is_newest: bool, author: UserId, others: u32) -> Held {
+        prop_assert_eq!(is_newest, seq == self.last_seq());
+        let counted = self.present.iter().filter(|present| present.user != author).count();
+        prop_assert_eq!(others as usize, counted);
         Ok(())
     }
 

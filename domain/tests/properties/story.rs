@@ -8,6 +8,9 @@ use proptest::sample::Index;
 /// So many people are about; the group of a story holds fewer, so that it can be full.
 pub(crate) const PEOPLE: usize = 7;
 
+/// What people react with: one kind more than a message of a story holds.
+pub(crate) const EMOJIS: [&str; 3] = ["👍", "❤", "🥥"];
+
 /// Which room a story is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
@@ -67,6 +70,17 @@ pub(crate) enum Act {
     },
     Kick(By),
     GiveRole(By, Role),
+    /// In other words; which of the messages so far.
+    Edit(Index),
+    /// For everyone.
+    Delete(Index),
+    React {
+        message: Index,
+        /// Which emoji; none takes it back.
+        emoji: Option<usize>,
+    },
+    /// From oneself alone.
+    Hide(Index),
     MarkRead(u64),
     LeaveDirect,
     SetPreferences {
@@ -80,7 +94,7 @@ pub(crate) enum Act {
 pub(crate) fn story() -> impl Strategy<Value = Story> {
     let kind = prop_oneof![2 => Just(Kind::Direct), 1 => Just(Kind::Oneself), 7 => Just(Kind::Group)];
     let opening = prop::option::weighted(0.9, step(open()));
-    let steps = |leaving| prop::collection::vec(step(act(leaving)), 0..60);
+    let steps = |leaving| prop::collection::vec(step(act(leaving)), 0..90);
     let steps = prop_oneof![2 => steps(1), 1 => steps(9)];
     (kind, opening, steps).prop_map(|(kind, opening, rest)| Story {
         kind,
@@ -116,6 +130,11 @@ fn act(leaving: u32) -> impl Strategy<Value = Act> {
             .prop_map(|(mentions, reply_to)| Act::Send { mentions, reply_to }),
         1 => by().prop_map(Act::Kick),
         4 => (by(), role()).prop_map(|(whom, role)| Act::GiveRole(whom, role)),
+        3 => any::<Index>().prop_map(Act::Edit),
+        1 => any::<Index>().prop_map(Act::Delete),
+        4 => (any::<Index>(), prop::option::weighted(0.7, 0..EMOJIS.len()))
+            .prop_map(|(message, emoji)| Act::React { message, emoji }),
+        2 => any::<Index>().prop_map(Act::Hide),
         3 => (0..40_u64).prop_map(Act::MarkRead),
         2 => Just(Act::LeaveDirect),
         2 => (patch(-500..500_i64), any::<Option<bool>>(), patch(any::<u8>()))

@@ -14,17 +14,25 @@ use cocotalk_domain::room::{Invitation, MessageFacts, Role, Room, RoomCommand, R
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::seat::{Patch, Seat, SeatCommand};
 use cocotalk_domain::stream::StreamId;
-use cocotalk_domain::text::{Notice, RoomName};
+use cocotalk_domain::text::{Emoji, Notice, RoomName};
 use cocotalk_domain::time::Instant;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
-use crate::story::{Act, By, Kind, Step};
+use crate::room_event;
+use crate::story::{Act, By, EMOJIS, Kind, Step};
 
 /// A group of a story holds so many.
 pub(crate) const MOST_MEMBERS: usize = 5;
 /// And is opened with so many.
 pub(crate) const FEWEST_MEMBERS: usize = 3;
+
+/// How long an author of a story has, seconds: none, but the clocks of a story differ.
+const CHANGE_S: u64 = 0;
+/// So many kinds of reactions a message of a story has at most.
+pub(crate) const MOST_KINDS: usize = 2;
+/// So many messages a person of a story hides at most.
+pub(crate) const MOST_HIDDEN: usize = 3;
 
 /// What came of a step.
 #[derive(Debug)]
@@ -98,7 +106,7 @@ impl World {
                 body: sealed(by, 0),
                 preview: mentions.is_empty().then(|| sealed(by, 1)),
                 mentions: mentions.iter().map(|user| self.who(user)).collect(),
-                reply_to: reply_to.and_then(|index| self.message(index)),
+                reply_to: reply_to.and_then(|index| self.message(index)).map(Box::new),
                 at,
             }),
             Act::Kick(whom) => self.command_room(RoomCommand::Kick {
@@ -112,6 +120,28 @@ impl World {
                 role: *role,
                 at,
             }),
+            Act::Edit(index) => self.about(by, *index, |message| RoomCommand::Edit {
+                by,
+                message,
+                body: sealed(by, 2),
+                preview: None,
+                within_s: CHANGE_S,
+                at,
+            }),
+            Act::Delete(index) => self.about(by, *index, |message| RoomCommand::Delete {
+                by,
+                message,
+                within_s: CHANGE_S,
+                at,
+            }),
+            Act::React { message, emoji } => self.about(by, *message, |message| RoomCommand::React {
+                by,
+                message,
+                emoji: emoji.map(|number| Emoji::parse(EMOJIS[number]).expect("an emoji")),
+                max_kinds: MOST_KINDS,
+                at,
+            }),
+            Act::Hide(index) => self.hide(by, *index, at),
             Act::MarkRead(seq) => self.mark_read(by, Seq(*seq), at),
             Act::LeaveDirect => self.leave_direct(by, at),
             Act::SetPreferences {
@@ -186,14 +216,44 @@ impl World {
     /// What the bus knows of one of the messages so far.
     fn message(&self, index: proptest::sample::Index) -> Option<MessageFacts> {
         let messages: Vec<&MessageSent> = self.log.iter().filter_map(|(_, event)| sent(event)).collect();
-        let message = *messages.get(index.index(messages.len().max(1)))?;
-        Some(MessageFacts {
-            room_id: message.room_id,
-            message_id: message.message_id,
-            seq: message.seq,
-            author_id: message.author_id,
-            preview: message.shown().clone(),
-        })
+        let id = messages.get(index.index(messages.len().max(1)))?.message_id;
+        let events = self.log.iter().filter_map(|(_, event)| room_event(event));
+        events
+            .filter(|event| event.message_id() == Some(id))
+            .fold(None, MessageFacts::after)
+    }
+
+    /// A command about one of the messages so far, if the seat of whoever gives it sees that.
+    fn about(
+        &mut self,
+        by: UserId,
+        index: proptest::sample::Index,
+        command: impl FnOnce(Box<MessageFacts>) -> RoomCommand,
+    ) -> Outcome {
+        let seat = self.seats.entry(by).or_default().clone();
+        match self.message(index).filter(|message| seat.sees(message.seq)) {
+            Some(message) => self.command_room(command(Box::new(message))),
+            None => Outcome::Refused,
+        }
+    }
+
+    fn hide(&mut self, user_id: UserId, index: proptest::sample::Index, at: Instant) -> Outcome {
+        let joined_seq = self.room.member(user_id).map(|member| member.joined_seq);
+        let (Ok(joined_seq), Some(message)) = (joined_seq, self.message(index)) else {
+            return Outcome::Refused;
+        };
+        if message.seq < joined_seq {
+            return Outcome::Refused;
+        }
+        let (room_id, seq) = (self.room_id(), message.seq);
+        let hide = SeatCommand::Hide {
+            room_id,
+            user_id,
+            seq,
+            max: MOST_HIDDEN,
+            at,
+        };
+        self.command_seat(user_id, hide)
     }
 
     fn mark_read(&mut self, user_id: UserId, seq: Seq, at: Instant) -> Outcome {

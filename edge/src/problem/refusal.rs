@@ -37,6 +37,9 @@ impl From<RoomError> for Problem {
             RoomError::CannotBeInvited { .. } => Code::CannotBeInvited,
             RoomError::MentionsNoMember { .. } => Code::MentionsNoMember,
             RoomError::NoSuchMessage => Code::MessageNotFound,
+            RoomError::MessageDeleted => Code::MessageDeleted,
+            RoomError::MessageTooOld { .. } => Code::MessageTooOld,
+            RoomError::TooManyReactions { .. } => Code::TooManyReactions,
             RoomError::RecipientGone => Code::RecipientGone,
         };
         let errors = match error {
@@ -52,6 +55,9 @@ impl From<RoomError> for Problem {
             | RoomError::NoSuchMember
             | RoomError::OwnerStays
             | RoomError::NoSuchMessage
+            | RoomError::MessageDeleted
+            | RoomError::MessageTooOld { .. }
+            | RoomError::TooManyReactions { .. }
             | RoomError::RecipientGone => Vec::new(),
         };
         errors.into_iter().fold(Self::new(code).detail(detail), Self::and_field)
@@ -76,6 +82,7 @@ impl From<SeatError> for Problem {
                     .and_field(FieldError::new("/muted_until", code.as_str(), detail.clone()))
                     .detail(detail)
             }
+            SeatError::TooManyHidden { .. } => Self::new(Code::TooManyHidden).detail(error.to_string()),
         }
     }
 }

@@ -48,8 +48,13 @@ impl LogReader for EmbeddedStore {
         self.events(&texts::load(), values).await
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.events(&texts::about(), vec![Value::id(&subject)]).await
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        let values = vec![
+            Value::id(&subject),
+            Value::number(after),
+            Value::number(PAGE_EVENTS as u64),
+        ];
+        self.events(&texts::about(), values).await
     }
 
     async fn probe(
@@ -182,8 +187,8 @@ impl LogReader for Locked {
         self.store.load(stream, after).await
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.store.about(subject).await
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store.about(subject, after).await
     }
 
     async fn probe(

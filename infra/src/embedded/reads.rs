@@ -4,19 +4,20 @@
 //! thread and copies every column, which for a list of 200 rooms costs more than everything else together.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use cocotalk_application::error::StoreError;
 use cocotalk_application::port::read_model::{From, Page, ReadModel};
 use cocotalk_application::row::{
-    ItemKind, LastItem, MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, UserReadRow, UserRoomRow,
+    ItemKind, ItemState, LastItem, MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, UserReadRow, UserRoomRow,
 };
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::{Cnt, Seq, Version};
 use cocotalk_domain::room::{Role, RoomKind};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::stream::SLICES;
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -32,22 +33,27 @@ use super::texts::{list_size, values};
 struct Select<const COLUMNS: usize>(&'static str);
 
 /// The columns that [`message`] takes, in its order; so for the others. Bytes are in hexadecimal digits, none where null.
-const MESSAGE: Select<8> = Select("seq, cnt, hex(message_id), hex(author_id), kind, sent_at, hex(body), hex(meta)");
-const ROOM: Select<17> = Select(
-    "hex(room_id), kind, name, hex(owner_id), member_count, hex(member_sample), notice, hex(settings), \
-     created_at, closed, version, last_seq, last_cnt, last_at, last_kind, hex(last_author), hex(last_preview)",
+const MESSAGE: Select<11> = Select(
+    "seq, cnt, hex(message_id), hex(author_id), kind, sent_at, hex(body), hex(meta), state, changed_at, hex(reactions)",
 );
-const USER_ROOM: Select<11> = Select(
+const ROOM: Select<18> = Select(
+    "hex(room_id), kind, name, hex(owner_id), member_count, hex(member_sample), notice, hex(settings), \
+     created_at, closed, version, last_seq, last_cnt, last_at, last_kind, hex(last_author), hex(last_preview), \
+     last_deleted",
+);
+const USER_ROOM: Select<12> = Select(
     "hex(room_id), state, joined_seq, joined_cnt, joined_at, hex(peer_id), floor_seq, floor_cnt, \
-     pinned_at, muted_until, hex(alias)",
+     pinned_at, muted_until, hex(alias), last_hidden",
 );
 const USER_READ: Select<3> = Select("hex(room_id), read_seq, read_cnt");
 const MEMBER: Select<4> = Select("hex(user_id), role, joined_seq, joined_at");
 const ROOM_READ: Select<2> = Select("hex(user_id), read_seq");
+const REACTION: Select<2> = Select("seq, emoji");
+const HIDDEN: Select<2> = Select("hex(room_id), seq");
 const PROFILE: Select<3> = Select("hex(user_id), hex(sealed), version");
 
 /// How far a bucket of messages reaches: as many seqs as two to this power.
-const BUCKET_SHIFT: u32 = 12;
+pub(super) const BUCKET_SHIFT: u32 = 12;
 
 impl EmbeddedStore {
     /// The answer to `SELECT columns FROM rest`, row by row.
@@ -176,6 +182,56 @@ impl ReadModel for EmbeddedStore {
         Ok(rows)
     }
 
+    async fn reactions(&self, user: UserId, room: RoomId, seqs: &[Seq]) -> Result<Vec<(Seq, Emoji)>, StoreError> {
+        if seqs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut seqs = seqs.to_vec();
+        seqs.sort_unstable();
+        seqs.dedup();
+        let size = list_size(seqs.len());
+        let rest = format!(
+            "(VALUES {}) CROSS JOIN message_reactors_v1 \
+             WHERE room_id = ? AND bucket = column1 AND seq = column2 AND user_id = ? AND emoji <> ''",
+            values(size, 2)
+        );
+        let mut values: Vec<_> = seqs
+            .iter()
+            .flat_map(|seq| [Value::number(bucket(*seq)), Value::number(seq.0)])
+            .collect();
+        values.resize(size * 2, Value::NULL);
+        values.extend([Value::id(&room.0), Value::id(&user.0)]);
+        let reaction = |row: &Columns<'_>| Ok((row.seq(0)?, Emoji::stored(row.text(1)?.unwrap_or_default())));
+        self.rows(REACTION, &rest, values, reaction).await
+    }
+
+    async fn hidden(
+        &self,
+        user: UserId,
+        rooms: &[(RoomId, Seq)],
+    ) -> Result<HashMap<RoomId, BTreeSet<Seq>>, StoreError> {
+        let mut hidden: HashMap<RoomId, BTreeSet<Seq>> = HashMap::new();
+        if rooms.is_empty() {
+            return Ok(hidden);
+        }
+        let size = list_size(rooms.len());
+        let rest = format!(
+            "(VALUES {}) CROSS JOIN user_hidden_v1 WHERE user_id = ? AND room_id = column1 AND seq >= column2",
+            values(size, 2)
+        );
+        let mut values: Vec<_> = rooms
+            .iter()
+            .flat_map(|(room, from)| [Value::id(&room.0), Value::number(from.0)])
+            .collect();
+        values.resize(size * 2, Value::NULL);
+        values.push(Value::id(&user.0));
+        let place = |row: &Columns<'_>| Ok((RoomId(row.id(0)?), row.seq(1)?));
+        for (room, seq) in self.rows(HIDDEN, &rest, values, place).await? {
+            hidden.entry(room).or_default().insert(seq);
+        }
+        Ok(hidden)
+    }
+
     async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError> {
         if users.is_empty() {
             return Ok(HashMap::new());
@@ -226,6 +282,9 @@ fn message(room_id: RoomId, row: &Columns<'_>) -> Result<MessageRow, StoreError>
         sent_at: row.instant(5)?,
         body: row.sealed(6, author_id)?,
         meta: row.json(7)?.unwrap_or_default(),
+        state: row.state(8)?,
+        changed_at: row.instant_or_none(9)?,
+        reactions: row.json(10)?.unwrap_or_default(),
     })
 }
 
@@ -262,6 +321,7 @@ fn last(row: &Columns<'_>) -> Result<Option<LastItem>, StoreError> {
         kind: row.kind(14)?,
         author_id,
         preview: row.sealed(16, author_id)?,
+        deleted: row.number(17)? != 0,
     }))
 }
 
@@ -279,6 +339,7 @@ fn user_room(user_id: UserId, row: &Columns<'_>) -> Result<UserRoomRow, StoreErr
         pinned_at: row.instant_or_none(8)?,
         muted_until: row.instant_or_none(9)?,
         alias: row.sealed(10, user_id)?,
+        last_hidden: row.seq(11)?,
     })
 }
 
@@ -462,6 +523,12 @@ impl Columns<'_> {
         let number = self.number(index)?;
         let kind = i16::try_from(number).ok().and_then(ItemKind::from_number);
         kind.ok_or_else(|| damaged(format!("no item is of kind {number}")))
+    }
+
+    fn state(&self, index: usize) -> Result<ItemState, StoreError> {
+        let number = self.number(index)?;
+        let state = i16::try_from(number).ok().and_then(ItemState::from_number);
+        state.ok_or_else(|| damaged(format!("no item is in state {number}")))
     }
 
     fn role(&self, index: usize) -> Result<Role, StoreError> {

@@ -5,10 +5,13 @@
 //! positions follow the raised ones.
 
 use cocotalk_application::row::{ItemKind, LastItem, MessageRow, ProfileRow, RoomRow, RowWrite};
-use cocotalk_domain::id::UserId;
+use cocotalk_domain::id::{RoomId, UserId};
+use cocotalk_domain::number::Seq;
 use cocotalk_domain::room::{Role, RoomKind};
 use cocotalk_domain::sealed::Sealed;
+use cocotalk_domain::text::Emoji;
 
+use super::reads::BUCKET_SHIFT;
 use super::script::{Step, Value};
 use super::sql::Sql;
 
@@ -19,8 +22,9 @@ pub(super) struct RowSteps<'a> {
     pub(super) usual: Vec<Step<'a>>,
     /// Everything else; carried out first.
     pub(super) others: Vec<Step<'a>>,
-    /// Removed read positions; carried out last.
-    pub(super) ended: Vec<Step<'a>>,
+    /// What changes rows that are there, or made by the others: messages and heads that became something else, removed read
+    /// positions; carried out last.
+    pub(super) later: Vec<Step<'a>>,
 }
 
 impl<'a> RowSteps<'a> {
@@ -35,7 +39,7 @@ impl<'a> RowSteps<'a> {
 
     /// All of them, in order.
     pub(super) fn into_all(self) -> Vec<Step<'a>> {
-        self.others.into_iter().chain(self.usual).chain(self.ended).collect()
+        self.others.into_iter().chain(self.usual).chain(self.later).collect()
     }
 }
 
@@ -51,7 +55,7 @@ struct Lists<'a> {
     members: Vec<Step<'a>>,
     arrivals: Vec<&'a RowWrite>,
     profiles: Vec<Step<'a>>,
-    ended: Vec<Step<'a>>,
+    later: Vec<Step<'a>>,
 }
 
 impl<'a> Lists<'a> {
@@ -62,7 +66,10 @@ impl<'a> Lists<'a> {
             RowWrite::Read { .. } => self.reads.push(write),
             RowWrite::UserRoom { .. } => self.joins.push(write),
             RowWrite::Member { .. } => self.arrivals.push(write),
-            RowWrite::UserRoomLeft { .. } | RowWrite::UserRoomFloor { .. } | RowWrite::UserRoomPreferences { .. } => {
+            RowWrite::UserRoomLeft { .. }
+            | RowWrite::UserRoomFloor { .. }
+            | RowWrite::UserRoomPreferences { .. }
+            | RowWrite::UserRoomHidden { .. } => {
                 self.flush_joins();
                 self.user_rooms.push(single(write));
             }
@@ -78,7 +85,13 @@ impl<'a> Lists<'a> {
             | RowWrite::RoomNotice { .. }
             | RowWrite::RoomSettings { .. }
             | RowWrite::RoomClosed { .. } => self.rooms.push(single(write)),
-            RowWrite::ReadEnded { .. } => self.ended.push(single(write)),
+            RowWrite::ReadEnded { .. }
+            | RowWrite::MessageEdited { .. }
+            | RowWrite::MessageDeleted { .. }
+            | RowWrite::Reactions { .. }
+            | RowWrite::Reactor { .. }
+            | RowWrite::LastChanged { .. }
+            | RowWrite::Hidden { .. } => self.later.push(single(write)),
             RowWrite::Profile(_) => self.profiles.push(single(write)),
         }
     }
@@ -116,7 +129,7 @@ impl<'a> Lists<'a> {
         RowSteps {
             usual,
             others,
-            ended: self.ended,
+            later: self.later,
         }
     }
 }
@@ -124,6 +137,11 @@ impl<'a> Lists<'a> {
 fn single(write: &RowWrite) -> Step<'_> {
     let sql = match write {
         RowWrite::Message(_) => Sql::Messages,
+        RowWrite::MessageEdited { .. } => Sql::MessageEdited,
+        RowWrite::MessageDeleted { .. } => Sql::MessageDeleted,
+        RowWrite::Reactions { .. } => Sql::Reactions,
+        RowWrite::Reactor { .. } => Sql::Reactor,
+        RowWrite::LastChanged { .. } => Sql::LastChanged,
         RowWrite::Room(_) => Sql::Room,
         RowWrite::Head { .. } => Sql::Heads,
         RowWrite::RoomVersion { .. } => Sql::RoomVersion,
@@ -137,6 +155,8 @@ fn single(write: &RowWrite) -> Step<'_> {
         RowWrite::UserRoomLeft { .. } => Sql::UserRoomLeft,
         RowWrite::UserRoomFloor { .. } => Sql::UserRoomFloor,
         RowWrite::UserRoomPreferences { .. } => Sql::UserRoomPreferences,
+        RowWrite::UserRoomHidden { .. } => Sql::UserRoomHidden,
+        RowWrite::Hidden { .. } => Sql::Hidden,
         RowWrite::Member { .. } => Sql::Members,
         RowWrite::MemberLeft { .. } => Sql::MemberLeft,
         RowWrite::MemberRole { .. } => Sql::MemberRole,
@@ -153,6 +173,50 @@ fn single(write: &RowWrite) -> Step<'_> {
 fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
     match write {
         RowWrite::Message(row) => push_message(row, to),
+        RowWrite::MessageEdited {
+            room_id, seq, body, at, ..
+        } => {
+            to.extend([Value::blob(&body.bytes), Value::int(at.millis())]);
+            to.extend(place(room_id, *seq));
+        }
+        RowWrite::MessageDeleted { room_id, seq, at } => {
+            to.push(Value::int(at.millis()));
+            to.extend(place(room_id, *seq));
+        }
+        RowWrite::Reactions {
+            room_id,
+            seq,
+            reactions,
+        } => {
+            to.push(Value::or_null((!reactions.is_empty()).then_some(reactions), |some| {
+                Value::blob(json(some))
+            }));
+            to.extend(place(room_id, *seq));
+        }
+        RowWrite::Reactor {
+            room_id,
+            seq,
+            user_id,
+            emoji,
+            at,
+        } => {
+            let emoji = emoji.as_ref().map_or("", Emoji::as_str);
+            to.extend([Value::text(emoji), Value::int(at.millis())]);
+            to.extend(place(room_id, *seq));
+            to.push(Value::id(&user_id.0));
+        }
+        RowWrite::LastChanged {
+            room_id,
+            seq,
+            preview,
+            deleted,
+            ..
+        } => to.extend([
+            sealed(preview.as_ref()),
+            Value::int((*deleted).into()),
+            Value::id(&room_id.0),
+            Value::number(seq.0),
+        ]),
         RowWrite::Room(row) => push_room(row, to),
         RowWrite::Head { room_id, version, last } => {
             to.extend([Value::id(&room_id.0), Value::number(version.0)]);
@@ -189,6 +253,14 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
             Value::int(joined_at.millis()),
             Value::or_null(peer_id.as_ref(), |peer| Value::id(&peer.0)),
         ]),
+        RowWrite::UserRoomHidden {
+            user_id,
+            room_id,
+            last_hidden: seq,
+        }
+        | RowWrite::Hidden { user_id, room_id, seq } => {
+            to.extend([Value::id(&user_id.0), Value::id(&room_id.0), Value::number(seq.0)]);
+        }
         RowWrite::UserRoomLeft { user_id, room_id } => to.extend([Value::id(&user_id.0), Value::id(&room_id.0)]),
         RowWrite::UserRoomFloor {
             user_id,
@@ -263,6 +335,15 @@ fn push<'a>(write: &'a RowWrite, to: &mut Vec<Value<'a>>) {
             ]);
         }
     }
+}
+
+/// The key of an item's row.
+fn place(room_id: &RoomId, seq: Seq) -> [Value<'_>; 3] {
+    [
+        Value::id(&room_id.0),
+        Value::number(seq.0 >> BUCKET_SHIFT),
+        Value::number(seq.0),
+    ]
 }
 
 fn push_message<'a>(row: &'a MessageRow, to: &mut Vec<Value<'a>>) {

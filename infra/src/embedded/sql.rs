@@ -30,7 +30,12 @@ pub(super) enum Sql {
     Checkpoints(u16),
     Parked,
     Messages,
+    MessageEdited,
+    MessageDeleted,
+    Reactions,
+    Reactor,
     Heads,
+    LastChanged,
     Room,
     RoomVersion,
     RoomMembers,
@@ -43,6 +48,8 @@ pub(super) enum Sql {
     UserRoomLeft,
     UserRoomFloor,
     UserRoomPreferences,
+    UserRoomHidden,
+    Hidden,
     Members,
     MemberLeft,
     MemberRole,
@@ -82,8 +89,11 @@ impl Sql {
     /// The table of the read model that it writes, as metrics name it.
     pub(super) const fn table(self) -> Option<&'static str> {
         Some(match self {
-            Self::Messages => "messages",
+            Self::Messages | Self::MessageEdited | Self::MessageDeleted | Self::Reactions => "messages",
+            Self::Reactor => "message_reactors",
+            Self::Hidden => "user_hidden",
             Self::Heads
+            | Self::LastChanged
             | Self::Room
             | Self::RoomVersion
             | Self::RoomMembers
@@ -92,7 +102,11 @@ impl Sql {
             | Self::RoomNotice
             | Self::RoomSettings
             | Self::RoomClosed => "rooms",
-            Self::UserRooms | Self::UserRoomLeft | Self::UserRoomFloor | Self::UserRoomPreferences => "user_rooms",
+            Self::UserRooms
+            | Self::UserRoomLeft
+            | Self::UserRoomFloor
+            | Self::UserRoomPreferences
+            | Self::UserRoomHidden => "user_rooms",
             Self::Members | Self::MemberLeft | Self::MemberRole => "room_members",
             Self::UserReads => "user_reads",
             Self::RoomReads | Self::ReadEnded => "room_reads",
@@ -184,6 +198,21 @@ impl Sql {
                  VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET sequence = excluded.sequence, state = excluded.state \
                  WHERE excluded.sequence > sequence"
             }
+            Self::MessageEdited => {
+                "UPDATE messages_v1 SET body = ?, state = 1, changed_at = ? WHERE room_id = ? AND bucket = ? AND seq = ?"
+            }
+            Self::MessageDeleted => {
+                "UPDATE messages_v1 SET body = NULL, meta = NULL, reactions = NULL, state = 2, changed_at = ? \
+                 WHERE room_id = ? AND bucket = ? AND seq = ?"
+            }
+            Self::Reactions => "UPDATE messages_v1 SET reactions = ? WHERE room_id = ? AND bucket = ? AND seq = ?",
+            Self::Reactor => {
+                "INSERT OR REPLACE INTO message_reactors_v1 (emoji, reacted_at, room_id, bucket, seq, user_id) \
+                 VALUES (?, ?, ?, ?, ?, ?)"
+            }
+            Self::LastChanged => {
+                "UPDATE rooms_v1 SET last_preview = ?, last_deleted = ? WHERE room_id = ? AND last_seq = ?"
+            }
             Self::Room => {
                 "INSERT OR REPLACE INTO rooms_v1 (room_id, kind, name, owner_id, member_count, member_sample, notice, \
                  settings, created_at, closed, version, last_seq, last_cnt, last_at, last_kind, last_author, last_preview) \
@@ -207,6 +236,11 @@ impl Sql {
                  ON CONFLICT (user_id, room_id) DO UPDATE SET muted_until = excluded.muted_until, \
                  pinned_at = excluded.pinned_at, alias = excluded.alias"
             }
+            Self::UserRoomHidden => {
+                "INSERT INTO user_rooms_v1 (user_id, room_id, last_hidden) VALUES (?, ?, ?) \
+                 ON CONFLICT (user_id, room_id) DO UPDATE SET last_hidden = excluded.last_hidden"
+            }
+            Self::Hidden => "INSERT OR IGNORE INTO user_hidden_v1 (user_id, room_id, seq) VALUES (?, ?, ?)",
             Self::MemberLeft => "UPDATE room_members_v1 SET state = 0 WHERE room_id = ? AND user_id = ?",
             Self::MemberRole => "UPDATE room_members_v1 SET role = ? WHERE room_id = ? AND user_id = ?",
             Self::ReadEnded => "DELETE FROM room_reads_v1 WHERE room_id = ? AND user_id = ? AND read_seq <= ?",

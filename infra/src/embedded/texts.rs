@@ -74,9 +74,9 @@ pub(super) fn load() -> String {
     )
 }
 
-/// Events about a message. The index is by (subject, sequence), and a message has one stream.
+/// Events about a message after a version. The index is by (subject, sequence), and a message has one stream.
 pub(super) fn about() -> String {
-    format!("SELECT {EVENT_COLUMNS} FROM events WHERE subject = ? ORDER BY sequence")
+    format!("SELECT {EVENT_COLUMNS} FROM events WHERE subject = ? AND sequence > ? ORDER BY sequence LIMIT ?")
 }
 
 /// Events of a slice after a position.

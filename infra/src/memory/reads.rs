@@ -1,6 +1,6 @@
 //! The read model over the tables in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use cocotalk_application::row::{MemberRow, MessageRow, ProfileRow, RoomReadRow, 
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::stream::SLICES;
+use cocotalk_domain::text::Emoji;
 
 use super::MemoryStore;
 
@@ -104,6 +105,26 @@ impl ReadModel for MemoryStore {
             .iter()
             .filter_map(|seq| state.tables.messages.get(&(room, *seq)).cloned())
             .collect())
+    }
+
+    async fn reactions(&self, user: UserId, room: RoomId, seqs: &[Seq]) -> Result<Vec<(Seq, Emoji)>, StoreError> {
+        let state = self.state();
+        let mine = |seq: &Seq| Some((*seq, state.tables.reactors.get(&(room, *seq, user))?.clone()));
+        Ok(seqs.iter().filter_map(mine).collect())
+    }
+
+    async fn hidden(
+        &self,
+        user: UserId,
+        rooms: &[(RoomId, Seq)],
+    ) -> Result<HashMap<RoomId, BTreeSet<Seq>>, StoreError> {
+        let state = self.state();
+        let of_room = |(room, from): &(RoomId, Seq)| {
+            let range = (user, *room, *from)..=(user, *room, Seq(u64::MAX));
+            let seqs: BTreeSet<Seq> = state.tables.hidden.range(range).map(|(_, _, seq)| *seq).collect();
+            (*room, seqs)
+        };
+        Ok(rooms.iter().map(of_room).filter(|(_, seqs)| !seqs.is_empty()).collect())
     }
 
     async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError> {

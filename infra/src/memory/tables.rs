@@ -1,12 +1,13 @@
 //! The tables of the read model, in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cocotalk_application::row::{
-    MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, RowWrite, UserReadRow, UserRoomRow,
+    ItemMeta, ItemState, MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, RowWrite, UserReadRow, UserRoomRow,
 };
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::{Cnt, Seq};
+use cocotalk_domain::text::Emoji;
 
 /// A member, and whether they are in the room now.
 pub(super) struct Membership {
@@ -30,6 +31,7 @@ struct Own {
     muted_until: Option<cocotalk_domain::time::Instant>,
     pinned_at: Option<cocotalk_domain::time::Instant>,
     alias: Option<cocotalk_domain::sealed::Sealed>,
+    last_hidden: Seq,
 }
 
 impl Place {
@@ -39,6 +41,7 @@ impl Place {
             let own = self.own.clone();
             (row.floor_seq, row.floor_cnt) = (own.floor_seq, own.floor_cnt);
             (row.muted_until, row.pinned_at, row.alias) = (own.muted_until, own.pinned_at, own.alias);
+            row.last_hidden = own.last_hidden;
         }
     }
 }
@@ -46,6 +49,8 @@ impl Place {
 #[derive(Default)]
 pub(super) struct Tables {
     pub(super) messages: BTreeMap<(RoomId, Seq), MessageRow>,
+    pub(super) reactors: BTreeMap<(RoomId, Seq, UserId), Emoji>,
+    pub(super) hidden: BTreeSet<(UserId, RoomId, Seq)>,
     pub(super) rooms: BTreeMap<RoomId, RoomRow>,
     pub(super) user_rooms: BTreeMap<(UserId, RoomId), Place>,
     pub(super) user_reads: BTreeMap<(UserId, RoomId), UserReadRow>,
@@ -58,6 +63,22 @@ impl Tables {
     pub(super) fn write(&mut self, write: RowWrite) {
         match write {
             RowWrite::Message(row) => drop(self.messages.insert((row.room_id, row.seq), *row)),
+            RowWrite::MessageEdited { .. }
+            | RowWrite::MessageDeleted { .. }
+            | RowWrite::Reactions { .. }
+            | RowWrite::Reactor { .. } => self.change_message(write),
+            RowWrite::LastChanged {
+                room_id,
+                seq,
+                preview,
+                deleted,
+                ..
+            } => self.room(room_id, |room| {
+                if let Some(last) = room.last.as_mut().filter(|last| last.seq == seq) {
+                    (last.preview, last.deleted) = (preview, deleted);
+                }
+            }),
+            RowWrite::Hidden { user_id, room_id, seq } => drop(self.hidden.insert((user_id, room_id, seq))),
             RowWrite::Room(row) => drop(self.rooms.insert(row.room_id, *row)),
             RowWrite::Head { room_id, version, last } => self.room(room_id, |room| {
                 room.version = room.version.max(version);
@@ -83,6 +104,7 @@ impl Tables {
             RowWrite::UserRoom { .. }
             | RowWrite::UserRoomLeft { .. }
             | RowWrite::UserRoomFloor { .. }
+            | RowWrite::UserRoomHidden { .. }
             | RowWrite::UserRoomPreferences { .. } => self.write_place(write),
             RowWrite::Member { .. } | RowWrite::MemberLeft { .. } | RowWrite::MemberRole { .. } => {
                 self.write_member(write);
@@ -103,6 +125,33 @@ impl Tables {
                 }
             }
             RowWrite::Profile(row) => drop(self.profiles.insert(row.user_id, row)),
+        }
+    }
+
+    fn change_message(&mut self, write: RowWrite) {
+        let (room, seq) = match &write {
+            RowWrite::Reactor { room_id, seq, .. }
+            | RowWrite::Reactions { room_id, seq, .. }
+            | RowWrite::MessageEdited { room_id, seq, .. }
+            | RowWrite::MessageDeleted { room_id, seq, .. } => (*room_id, *seq),
+            other => unreachable!("{other:?} is about no message"),
+        };
+        let row = self.messages.get_mut(&(room, seq));
+        match (write, row) {
+            (RowWrite::Reactor { user_id, emoji, .. }, _) => match emoji {
+                Some(emoji) => drop(self.reactors.insert((room, seq, user_id), emoji)),
+                None => drop(self.reactors.remove(&(room, seq, user_id))),
+            },
+            (RowWrite::MessageEdited { body, at, .. }, Some(row)) => {
+                (row.body, row.state, row.changed_at) = (Some(body), ItemState::Edited, Some(at));
+            }
+            (RowWrite::MessageDeleted { at, .. }, Some(row)) => {
+                (row.body, row.state, row.changed_at) = (None, ItemState::Deleted, Some(at));
+                row.meta = ItemMeta::default();
+                row.reactions.clear();
+            }
+            (RowWrite::Reactions { reactions, .. }, Some(row)) => row.reactions = reactions,
+            _ => {}
         }
     }
 
@@ -136,6 +185,7 @@ impl Tables {
                     pinned_at: None,
                     muted_until: None,
                     alias: None,
+                    last_hidden: Seq(0),
                 });
                 place.show_own();
             }
@@ -158,6 +208,15 @@ impl Tables {
                 if place.own.floor_seq < floor_seq {
                     (place.own.floor_seq, place.own.floor_cnt) = (floor_seq, floor_cnt);
                 }
+                place.show_own();
+            }
+            RowWrite::UserRoomHidden {
+                user_id,
+                room_id,
+                last_hidden,
+            } => {
+                let place = self.user_rooms.entry((user_id, room_id)).or_default();
+                place.own.last_hidden = last_hidden;
                 place.show_own();
             }
             RowWrite::UserRoomPreferences {

@@ -161,8 +161,10 @@ impl LogReader for Locked {
         decode_all(&rows.map_err(of_store)?)
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        let rows = self.run(async |connection| about(connection, subject).await).await;
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        let rows = self
+            .run(async |connection| about(connection, subject, after).await)
+            .await;
         decode_all(&rows.map_err(of_store)?)
     }
 

@@ -67,10 +67,10 @@ impl LogReader for PostgresEventLog {
         reads::decode_all(&rows.await?)
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
         let rows = self
             .database
-            .run(async |connection| reads::about(connection, subject).await);
+            .run(async |connection| reads::about(connection, subject, after).await);
         reads::decode_all(&rows.await?)
     }
 

@@ -23,7 +23,7 @@ macro_rules! events {
 }
 
 const LOAD: &str = events!("aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence LIMIT $4");
-const ABOUT: &str = events!("subject = $1 ORDER BY sequence");
+const ABOUT: &str = events!("subject = $1 AND sequence > $2 ORDER BY sequence LIMIT $3");
 const READ_SLICE: &str = events!("slice = $1 AND slice_pos > $2 ORDER BY slice_pos LIMIT $3");
 /// One statement, so one moment. Subqueries with LIMIT, so that no plan reads a whole index.
 const PROBE: &str = "SELECT c.request_mac, c.answer, \
@@ -48,8 +48,13 @@ pub(super) async fn load(
         .await
 }
 
-pub(super) async fn about(connection: &mut PgConnection, subject: Uuid) -> Result<Vec<PgRow>, sqlx::Error> {
-    sqlx::query(ABOUT).bind(subject).fetch_all(connection).await
+pub(super) async fn about(connection: &mut PgConnection, subject: Uuid, after: u64) -> Result<Vec<PgRow>, sqlx::Error> {
+    sqlx::query(ABOUT)
+        .bind(subject)
+        .bind(after as i64)
+        .bind(PAGE_EVENTS as i64)
+        .fetch_all(connection)
+        .await
 }
 
 pub(super) async fn read_slice(

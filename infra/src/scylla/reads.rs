@@ -1,6 +1,6 @@
 //! What queries see.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,13 +8,14 @@ use cocotalk_application::error::StoreError;
 use cocotalk_application::port::read_model::{From, Page, ReadModel};
 use cocotalk_application::projection::Projection;
 use cocotalk_application::row::{
-    ItemKind, LastItem, MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, UserReadRow, UserRoomRow,
+    ItemKind, ItemState, LastItem, MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, UserReadRow, UserRoomRow,
 };
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::number::{Cnt, Seq, Version};
 use cocotalk_domain::room::{Role, RoomKind};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::stream::SLICES;
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scylla::DeserializeRow;
@@ -45,17 +46,19 @@ pub struct CqlReadModel {
     before: PreparedStatement,
     after: PreparedStatement,
     items: PreparedStatement,
+    reactions: PreparedStatement,
+    hidden: PreparedStatement,
     profile: PreparedStatement,
     checkpoints: PreparedStatement,
     versions: HashMap<&'static str, u32>,
     turns: Semaphore,
 }
 
-const MESSAGE: &str = "seq, cnt, message_id, author_id, kind, sent_at, body, meta";
+const MESSAGE: &str = "seq, cnt, message_id, author_id, kind, sent_at, body, meta, state, changed_at, reactions";
 const ROOM: &str = "room_id, kind, name, owner_id, member_count, member_sample, notice, settings, created_at, closed, version, \
-    last_seq, last_cnt, last_at, last_kind, last_author, last_preview";
-const USER_ROOM: &str =
-    "room_id, state, joined_seq, joined_cnt, joined_at, peer_id, floor_seq, floor_cnt, pinned_at, muted_until, alias";
+    last_seq, last_cnt, last_at, last_kind, last_author, last_preview, last_deleted";
+const USER_ROOM: &str = "room_id, state, joined_seq, joined_cnt, joined_at, peer_id, floor_seq, floor_cnt, pinned_at, muted_until, alias, \
+    last_hidden";
 
 impl CqlReadModel {
     /// The tables of these projections.
@@ -93,6 +96,15 @@ impl CqlReadModel {
             before: read(messages("seq < ? AND seq >= ? LIMIT ?")).await?,
             after: read(messages("seq > ? ORDER BY seq ASC LIMIT ?")).await?,
             items: read(messages("seq IN ?")).await?,
+            reactions: read(format!(
+                "SELECT seq, emoji FROM {k}.message_reactors_v{rooms} \
+                 WHERE room_id = ? AND bucket = ? AND seq IN ? AND user_id = ?"
+            ))
+            .await?,
+            hidden: read(format!(
+                "SELECT seq FROM {k}.user_hidden_v{rooms} WHERE user_id = ? AND room_id = ? AND seq >= ?"
+            ))
+            .await?,
             profile: read(format!(
                 "SELECT user_id, sealed, version FROM {k}.profiles_v{people} WHERE user_id = ?"
             ))
@@ -216,6 +228,21 @@ fn shown(room: RoomId, found: Vec<RawMessage>) -> Result<Vec<MessageRow>, StoreE
     found.into_iter().filter_map(|raw| raw.read(room).transpose()).collect()
 }
 
+/// Seqs by their buckets, each once, as many as may be asked for at once.
+fn in_buckets(seqs: &[Seq]) -> Vec<(i32, Vec<i64>)> {
+    let mut buckets: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    for seq in seqs.iter().filter(|seq| i32::try_from(seq.0 >> BUCKET_SHIFT).is_ok()) {
+        buckets.entry(bucket(*seq)).or_default().push(seq.0 as i64);
+    }
+    let mut all = Vec::with_capacity(buckets.len());
+    for (bucket, mut seqs) in buckets {
+        seqs.sort_unstable();
+        seqs.dedup();
+        all.extend(seqs.chunks(ITEMS_AT_ONCE).map(|some| (bucket, some.to_vec())));
+    }
+    all
+}
+
 /// A limit as the statement takes it.
 fn at_most(items: usize) -> i32 {
     i32::try_from(items).unwrap_or(i32::MAX)
@@ -303,21 +330,45 @@ impl ReadModel for CqlReadModel {
     }
 
     async fn messages_at(&self, room: RoomId, seqs: &[Seq]) -> Result<Vec<MessageRow>, StoreError> {
-        let mut buckets: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
-        for seq in seqs.iter().filter(|seq| i32::try_from(seq.0 >> BUCKET_SHIFT).is_ok()) {
-            buckets.entry(bucket(*seq)).or_default().push(seq.0 as i64);
-        }
         let mut rows: Vec<MessageRow> = Vec::with_capacity(seqs.len());
-        for (bucket, mut seqs) in buckets {
-            seqs.sort_unstable();
-            seqs.dedup();
-            for some in seqs.chunks(ITEMS_AT_ONCE) {
-                let found: Vec<RawMessage> = self.few(&self.items, (room.0, bucket, some)).await?;
-                rows.extend(shown(room, found)?);
-            }
+        for (bucket, some) in in_buckets(seqs) {
+            let found: Vec<RawMessage> = self.few(&self.items, (room.0, bucket, some)).await?;
+            rows.extend(shown(room, found)?);
         }
         rows.sort_unstable_by_key(|row| row.seq);
         Ok(rows)
+    }
+
+    async fn reactions(&self, user: UserId, room: RoomId, seqs: &[Seq]) -> Result<Vec<(Seq, Emoji)>, StoreError> {
+        let mut reactions = Vec::new();
+        for (bucket, some) in in_buckets(seqs) {
+            let asked = (room.0, bucket, some, user.0);
+            let found: Vec<(i64, Option<String>)> = self.few(&self.reactions, asked).await?;
+            let there = |(seq, emoji): (i64, Option<String>)| {
+                let emoji = emoji.filter(|emoji| !emoji.is_empty())?;
+                Some((Seq(seq as u64), Emoji::stored(emoji)))
+            };
+            reactions.extend(found.into_iter().filter_map(there));
+        }
+        Ok(reactions)
+    }
+
+    async fn hidden(
+        &self,
+        user: UserId,
+        rooms: &[(RoomId, Seq)],
+    ) -> Result<HashMap<RoomId, BTreeSet<Seq>>, StoreError> {
+        let of_room = async |room: RoomId, from: Seq| -> Result<(RoomId, BTreeSet<Seq>), StoreError> {
+            let asked = (user.0, room.0, clamp(from.0));
+            let found: Vec<(i64,)> = self.pages(&self.hidden, asked).await?;
+            Ok((room, found.into_iter().map(|(seq,)| Seq(seq as u64)).collect()))
+        };
+        let asked: Vec<_> = rooms.iter().map(|(room, from)| of_room(*room, *from)).collect();
+        let found: Vec<(RoomId, BTreeSet<Seq>)> = stream::iter(asked)
+            .buffer_unordered(self.cql.settings.in_flight)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().filter(|(_, seqs)| !seqs.is_empty()).collect())
     }
 
     async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError> {
@@ -373,6 +424,9 @@ struct RawMessage {
     sent_at: Option<CqlTimestamp>,
     body: Option<Vec<u8>>,
     meta: Option<Vec<u8>>,
+    state: Option<i8>,
+    changed_at: Option<CqlTimestamp>,
+    reactions: Option<BTreeMap<String, i32>>,
 }
 
 impl RawMessage {
@@ -391,6 +445,9 @@ impl RawMessage {
             sent_at: instant(self.sent_at).unwrap_or(Instant::from_millis(0)),
             body: sealed(self.body, author_id),
             meta: json(self.meta)?,
+            state: item_state(self.state.unwrap_or(0))?,
+            changed_at: instant(self.changed_at),
+            reactions: self.reactions.unwrap_or_default().into_iter().map(reaction).collect(),
         }))
     }
 }
@@ -414,6 +471,7 @@ struct RawRoom {
     last_kind: Option<i16>,
     last_author: Option<Uuid>,
     last_preview: Option<Vec<u8>>,
+    last_deleted: Option<bool>,
 }
 
 impl RawRoom {
@@ -435,6 +493,7 @@ impl RawRoom {
                     kind: item_kind(kind)?,
                     author_id,
                     preview: sealed(self.last_preview, author_id),
+                    deleted: self.last_deleted.unwrap_or(false),
                 })
             }
             _ => None,
@@ -469,6 +528,7 @@ struct RawUserRoom {
     pinned_at: Option<CqlTimestamp>,
     muted_until: Option<CqlTimestamp>,
     alias: Option<Vec<u8>>,
+    last_hidden: Option<i64>,
 }
 
 impl RawUserRoom {
@@ -488,6 +548,7 @@ impl RawUserRoom {
             pinned_at: instant(self.pinned_at),
             muted_until: instant(self.muted_until),
             alias: sealed(self.alias, user_id),
+            last_hidden: Seq(number(self.last_hidden)),
         })
     }
 }
@@ -533,6 +594,14 @@ fn user_read((room, read_seq, read_cnt): (Uuid, Option<i64>, Option<i64>)) -> Op
 
 fn item_kind(number: i16) -> Result<ItemKind, StoreError> {
     ItemKind::from_number(number).ok_or_else(|| damaged(format!("no item is of kind {number}")))
+}
+
+fn item_state(number: i8) -> Result<ItemState, StoreError> {
+    ItemState::from_number(number.into()).ok_or_else(|| damaged(format!("no item is in state {number}")))
+}
+
+fn reaction((emoji, count): (String, i32)) -> (Emoji, u32) {
+    (Emoji::stored(emoji), count as u32)
 }
 
 /// An instant; the epoch stands for none.

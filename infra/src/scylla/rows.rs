@@ -1,6 +1,6 @@
 //! What projections write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use cocotalk_domain::number::{Cnt, Seq, Version};
 use cocotalk_domain::room::{Role, RoomKind};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::stream::{SLICES, Slice};
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use scylla::serialize::row::SerializeRow;
@@ -43,6 +44,11 @@ pub struct CqlRowStore {
 
 struct RoomsStatements {
     message: PreparedStatement,
+    edited: PreparedStatement,
+    deleted: PreparedStatement,
+    reactions: PreparedStatement,
+    reactor: PreparedStatement,
+    last_changed: PreparedStatement,
     room: PreparedStatement,
     head: PreparedStatement,
     version: PreparedStatement,
@@ -56,6 +62,8 @@ struct RoomsStatements {
     user_room_left: PreparedStatement,
     floor: PreparedStatement,
     preferences: PreparedStatement,
+    last_hidden: PreparedStatement,
+    hidden: PreparedStatement,
     member: PreparedStatement,
     member_left: PreparedStatement,
     role: PreparedStatement,
@@ -169,6 +177,49 @@ impl CqlRowStore {
         let s = &self.rooms;
         match &stamped.write {
             RowWrite::Message(row) => self.execute(&s.message, message_values(ts, row)).await,
+            RowWrite::MessageEdited {
+                room_id, seq, body, at, ..
+            } => {
+                let values = (ts, &body.bytes, time(*at), room_id.0, bucket(*seq), seq.0 as i64);
+                self.execute(&s.edited, values).await
+            }
+            RowWrite::MessageDeleted { room_id, seq, at } => {
+                let values = (ts, time(*at), room_id.0, bucket(*seq), seq.0 as i64);
+                self.execute(&s.deleted, values).await
+            }
+            RowWrite::Reactions {
+                room_id,
+                seq,
+                reactions,
+            } => {
+                let totals: BTreeMap<&str, i32> = reactions
+                    .iter()
+                    .map(|(emoji, count)| (emoji.as_str(), *count as i32))
+                    .collect();
+                let values = (ts, totals, room_id.0, bucket(*seq), seq.0 as i64);
+                self.execute(&s.reactions, values).await
+            }
+            RowWrite::Reactor {
+                room_id,
+                seq,
+                user_id,
+                emoji,
+                at,
+            } => {
+                let emoji = emoji.as_ref().map_or("", Emoji::as_str);
+                let values = (room_id.0, bucket(*seq), seq.0 as i64, user_id.0, emoji, time(*at), ts);
+                self.execute(&s.reactor, values).await
+            }
+            // Its event was decided while the item was the newest: a newer one has a newer time.
+            RowWrite::LastChanged {
+                room_id,
+                preview,
+                deleted,
+                ..
+            } => {
+                let values = (ts, sealed(preview.as_ref()), *deleted, room_id.0);
+                self.execute(&s.last_changed, values).await
+            }
             RowWrite::Room(row) => self.execute(&s.room, room_values(ts, row)).await,
             RowWrite::Head { room_id, version, last } => {
                 let LastItem {
@@ -178,6 +229,7 @@ impl CqlRowStore {
                     kind,
                     author_id,
                     preview,
+                    deleted,
                 } = last;
                 let preview = preview.as_ref().map_or(&[][..], |sealed| &sealed.bytes);
                 let numbers = (ts, version.0 as i64, seq.0 as i64, cnt.0 as i64);
@@ -190,6 +242,7 @@ impl CqlRowStore {
                     kind_number(*kind),
                     author_id.0,
                     preview,
+                    *deleted,
                     room_id.0,
                 );
                 self.execute(&s.head, values).await
@@ -263,6 +316,19 @@ impl CqlRowStore {
                 );
                 self.execute(&s.preferences, values).await
             }
+            RowWrite::UserRoomHidden {
+                user_id,
+                room_id,
+                last_hidden: Seq(seq),
+            } => {
+                let values = (ts, *seq as i64, user_id.0, room_id.0);
+                self.execute(&s.last_hidden, values).await
+            }
+            RowWrite::Hidden {
+                user_id,
+                room_id,
+                seq: Seq(seq),
+            } => self.execute(&s.hidden, (user_id.0, room_id.0, *seq as i64, ts)).await,
             RowWrite::Member {
                 room_id,
                 user_id,
@@ -361,7 +427,14 @@ fn jobs<'a>(writes: &'a [Stamped]) -> (Vec<Job<'a>>, Vec<Job<'a>>) {
                     seq: *read_seq,
                 });
             }
-            RowWrite::RoomMembers { .. }
+            RowWrite::MessageEdited { .. }
+            | RowWrite::MessageDeleted { .. }
+            | RowWrite::Reactions { .. }
+            | RowWrite::Reactor { .. }
+            | RowWrite::LastChanged { .. }
+            | RowWrite::UserRoomHidden { .. }
+            | RowWrite::Hidden { .. }
+            | RowWrite::RoomMembers { .. }
             | RowWrite::RoomOwner { .. }
             | RowWrite::RoomName { .. }
             | RowWrite::RoomNotice { .. }
@@ -399,8 +472,14 @@ fn count(writes: &[Stamped]) {
     let mut rows: HashMap<&'static str, u64> = HashMap::new();
     for stamped in writes {
         let tables: &[&'static str] = match &stamped.write {
-            RowWrite::Message(_) => &["messages"],
+            RowWrite::Message(_)
+            | RowWrite::MessageEdited { .. }
+            | RowWrite::MessageDeleted { .. }
+            | RowWrite::Reactions { .. } => &["messages"],
+            RowWrite::Reactor { .. } => &["message_reactors"],
+            RowWrite::Hidden { .. } => &["user_hidden"],
             RowWrite::Room(_)
+            | RowWrite::LastChanged { .. }
             | RowWrite::Head { .. }
             | RowWrite::RoomVersion { .. }
             | RowWrite::RoomMembers { .. }
@@ -412,6 +491,7 @@ fn count(writes: &[Stamped]) {
             RowWrite::UserRoom { .. }
             | RowWrite::UserRoomLeft { .. }
             | RowWrite::UserRoomFloor { .. }
+            | RowWrite::UserRoomHidden { .. }
             | RowWrite::UserRoomPreferences { .. } => &["user_rooms"],
             RowWrite::Member { .. } | RowWrite::MemberLeft { .. } | RowWrite::MemberRole { .. } => &["room_members"],
             RowWrite::Read { .. } => &["user_reads", "room_reads"],
@@ -501,6 +581,9 @@ pub(super) fn version_of(projections: &[Arc<dyn Projection>], name: &'static str
 impl RoomsStatements {
     async fn prepare(cql: &Cql, v: u32) -> Result<Self, StoreError> {
         let k = &cql.settings.keyspace;
+        let item = |set: &str| {
+            format!("UPDATE {k}.messages_v{v} USING TIMESTAMP ? SET {set} WHERE room_id = ? AND bucket = ? AND seq = ?")
+        };
         let room = |set: &str| format!("UPDATE {k}.rooms_v{v} USING TIMESTAMP ? SET {set} WHERE room_id = ?");
         let place = |set: &str| {
             format!("UPDATE {k}.user_rooms_v{v} USING TIMESTAMP ? SET {set} WHERE user_id = ? AND room_id = ?")
@@ -515,6 +598,15 @@ impl RoomsStatements {
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
             ))
             .await?,
+            edited: write(item("body = ?, state = 1, changed_at = ?")).await?,
+            deleted: write(item("body = 0x, meta = 0x, reactions = {}, state = 2, changed_at = ?")).await?,
+            reactions: write(item("reactions = ?")).await?,
+            reactor: write(format!(
+                "INSERT INTO {k}.message_reactors_v{v} (room_id, bucket, seq, user_id, emoji, reacted_at) \
+                 VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+            ))
+            .await?,
+            last_changed: write(room("last_preview = ?, last_deleted = ?")).await?,
             room: write(format!(
                 "INSERT INTO {k}.rooms_v{v} (room_id, kind, name, owner_id, member_count, member_sample, notice, settings, \
                  created_at, closed, version, last_seq, last_cnt, last_at, last_kind, last_author, last_preview) \
@@ -522,7 +614,8 @@ impl RoomsStatements {
             ))
             .await?,
             head: write(room(
-                "version = ?, last_seq = ?, last_cnt = ?, last_at = ?, last_kind = ?, last_author = ?, last_preview = ?",
+                "version = ?, last_seq = ?, last_cnt = ?, last_at = ?, last_kind = ?, last_author = ?, last_preview = ?, \
+                 last_deleted = ?",
             ))
             .await?,
             version: write(room("version = ?")).await?,
@@ -540,6 +633,11 @@ impl RoomsStatements {
             user_room_left: write(place("state = 0")).await?,
             floor: write(place("floor_seq = ?, floor_cnt = ?")).await?,
             preferences: write(place("muted_until = ?, pinned_at = ?, alias = ?")).await?,
+            last_hidden: write(place("last_hidden = ?")).await?,
+            hidden: write(format!(
+                "INSERT INTO {k}.user_hidden_v{v} (user_id, room_id, seq) VALUES (?, ?, ?) USING TIMESTAMP ?"
+            ))
+            .await?,
             member: write(format!(
                 "INSERT INTO {k}.room_members_v{v} (room_id, user_id, state, role, joined_seq, joined_at, invited_by) \
                  VALUES (?, ?, 1, ?, ?, ?, ?) USING TIMESTAMP ?"

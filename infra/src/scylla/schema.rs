@@ -1,5 +1,6 @@
 //! The schema: made statement by statement, each of which may be repeated.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ pub struct Standing {
     pub missing: Vec<String>,
 }
 
-/// Makes the keyspace and every table that is not there. Only one process at a time may do so: creating a table twice at the
+/// Makes the keyspace and every table that is not there, and gives those that are there the columns that came later: rows
+/// without them mean what they meant before. Only one process at a time may do so: creating a table twice at the
 /// same moment is a race that one of the engines loses.
 ///
 /// # Errors
@@ -45,6 +47,9 @@ pub async fn migrate(settings: &Settings, projections: &[Arc<dyn Projection>]) -
     for text in all(projections) {
         let named = format!("{MAKE}{}.", settings.keyspace);
         change(&cql, &text.replacen(MAKE, &named, 1)).await?;
+    }
+    for (table, column) in cql.missing_columns(projections).await? {
+        change(&cql, &format!("ALTER TABLE {}.{table} ADD {column}", settings.keyspace)).await?;
     }
     Ok(())
 }
@@ -112,10 +117,37 @@ impl Cql {
             there.push(row.map_err(damaged)?.0);
         }
         let wanted = all(projections).into_iter().filter_map(|text| table(&text));
-        Ok(Standing {
-            version,
-            missing: wanted.filter(|table| !there.contains(table)).collect(),
-        })
+        let mut missing: Vec<String> = wanted.filter(|table| !there.contains(table)).collect();
+        let columns = self.missing_columns(projections).await?;
+        missing.extend(
+            columns
+                .iter()
+                .map(|(table, column)| format!("{table}.{}", name_of(column))),
+        );
+        Ok(Standing { version, missing })
+    }
+
+    /// Columns that tables which are there do not have yet: the table, and the column as it is declared.
+    async fn missing_columns(&self, projections: &[Arc<dyn Projection>]) -> Result<Vec<(String, String)>, StoreError> {
+        let text = "SELECT table_name, column_name FROM system_schema.columns WHERE keyspace_name = ?";
+        let asked = self.session.query_unpaged(text, (&self.settings.keyspace,));
+        let answer = within(self.settings.connect(), asked).await?.map_err(unavailable)?;
+        let rows = answer.into_rows_result().map_err(damaged)?;
+        let mut there: HashMap<String, HashSet<String>> = HashMap::new();
+        for row in rows.rows::<(String, String)>().map_err(damaged)? {
+            let (table, column) = row.map_err(damaged)?;
+            there.entry(table).or_default().insert(column);
+        }
+        let mut missing = Vec::new();
+        for text in all(projections) {
+            let Some(table) = table(&text) else { continue };
+            let Some(known) = there.get(&table) else { continue };
+            let wanted = columns(&text)
+                .into_iter()
+                .filter(|column| !known.contains(name_of(column)));
+            missing.extend(wanted.map(|column| (table.clone(), column)));
+        }
+        Ok(missing)
     }
 
     /// Connects to see what is there, whatever that is.
@@ -131,6 +163,20 @@ impl Cql {
 fn table(text: &str) -> Option<String> {
     let rest = text.strip_prefix(MAKE)?;
     Some(rest.split_whitespace().next()?.to_owned())
+}
+
+/// The columns that a statement declares, one a line as our files write them; without what is said of keys.
+fn columns(text: &str) -> Vec<String> {
+    let declared = text.lines().skip(1).map(|line| line.trim().trim_end_matches(','));
+    declared
+        .filter(|line| !line.is_empty() && !line.starts_with("PRIMARY KEY") && !line.starts_with(')'))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+/// The name of a declared column.
+fn name_of(column: &str) -> &str {
+    column.split(' ').next().unwrap_or_default()
 }
 
 /// An error for a projection whose tables nobody has named.
@@ -149,12 +195,22 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_found_as_they_are_declared() {
+        let text = "CREATE TABLE IF NOT EXISTS a (\n    b  uuid,\n    c  frozen<map<text, int>>,\n    d  text PRIMARY KEY\n) WITH x";
+        let declared = columns(text);
+        assert_eq!(declared, ["b uuid", "c frozen<map<text, int>>", "d text PRIMARY KEY"]);
+        assert_eq!(name_of(&declared[1]), "c");
+        let all = all(&cocotalk_projectors::all());
+        assert!(all.iter().all(|text| columns(text).len() > 2), "{all:?}");
+    }
+
+    #[test]
     fn every_projection_has_tables_of_its_version() {
         let tables: Vec<_> = all(&cocotalk_projectors::all())
             .iter()
             .filter_map(|text| table(text))
             .collect();
-        assert_eq!(tables.len(), 8);
+        assert_eq!(tables.len(), 10);
         assert!(tables.contains(&"messages_v1".to_owned()), "{tables:?}");
     }
 }

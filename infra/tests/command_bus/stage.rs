@@ -315,7 +315,12 @@ const fn line(event: &RoomEvent) -> Option<u64> {
         RoomEvent::Renamed(e) => Some(e.seq.0),
         RoomEvent::NoticeChanged(e) => Some(e.seq.0),
         RoomEvent::MessageSent(e) => Some(e.seq.0),
-        RoomEvent::RoleChanged(_) | RoomEvent::SettingsChanged(_) | RoomEvent::Closed(_) => None,
+        RoomEvent::RoleChanged(_)
+        | RoomEvent::SettingsChanged(_)
+        | RoomEvent::MessageEdited(_)
+        | RoomEvent::MessageDeleted(_)
+        | RoomEvent::ReactionChanged(_)
+        | RoomEvent::Closed(_) => None,
     }
 }
 

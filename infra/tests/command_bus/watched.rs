@@ -36,6 +36,7 @@ pub(crate) struct Watched {
     pub(crate) lock_failures: AtomicUsize,
     pub(crate) snapshots_found: AtomicUsize,
     pub(crate) events_loaded: AtomicUsize,
+    pub(crate) about_reads: AtomicUsize,
 }
 
 impl Watched {
@@ -49,6 +50,7 @@ impl Watched {
             lock_failures: AtomicUsize::new(0),
             snapshots_found: AtomicUsize::new(0),
             events_loaded: AtomicUsize::new(0),
+            about_reads: AtomicUsize::new(0),
         })
     }
 
@@ -98,8 +100,9 @@ impl LogReader for Watched {
         Ok(events)
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.inner.about(subject).await
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.about_reads.fetch_add(1, Ordering::AcqRel);
+        self.inner.about(subject, after).await
     }
 
     async fn probe(

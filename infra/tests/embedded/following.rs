@@ -9,9 +9,10 @@ use cocotalk_application::contract::support::{
 use cocotalk_application::port::event_log::EventLog as _;
 use cocotalk_application::port::read_model::ReadModel as _;
 use cocotalk_application::projection::Projection;
-use cocotalk_application::row::{ItemKind, ItemMeta, MessageRow, RowWrite};
+use cocotalk_application::row::{ItemKind, ItemMeta, ItemState, MessageRow, RowWrite};
 use cocotalk_domain::id::UserId;
 use cocotalk_domain::number::{Cnt, Seq};
+use cocotalk_domain::room::event::ReactionTotals;
 use cocotalk_domain::stream::StreamId;
 use sqlx::{Connection as _, SqliteConnection};
 
@@ -43,6 +44,9 @@ fn refused_item(stream: StreamId) -> RowWrite {
         sent_at: at(1),
         body: Some(sealed(author_id, "x")),
         meta: ItemMeta::default(),
+        state: ItemState::Sent,
+        changed_at: None,
+        reactions: ReactionTotals::new(),
     }))
 }
 

@@ -10,11 +10,11 @@ use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::number::{Cnt, Seq};
-use cocotalk_domain::room::{Invitation, Role, Room, RoomCommand, Who};
+use cocotalk_domain::room::{Invitation, MessageFacts, Role, Room, RoomCommand, RoomEvent, Who};
 use cocotalk_domain::seat::SeatEvent;
-use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
+use cocotalk_domain::seat::event::{FloorRaised, MessageHidden, PreferencesSet, ReadAdvanced};
 use cocotalk_domain::stream::StreamId;
-use cocotalk_domain::text::{Notice, RoomName};
+use cocotalk_domain::text::{Emoji, Notice, RoomName};
 use cocotalk_domain::time::Instant;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -33,6 +33,8 @@ pub(crate) struct History {
     rooms: Vec<(RoomId, Room)>,
     versions: HashMap<StreamId, u64>,
     floors: HashMap<(RoomId, UserId), u64>,
+    hidden: HashMap<(RoomId, UserId), u64>,
+    messages: HashMap<RoomId, Vec<MessageFacts>>,
     now: i64,
 }
 
@@ -49,6 +51,8 @@ impl History {
             rooms,
             versions: HashMap::new(),
             floors: HashMap::new(),
+            hidden: HashMap::new(),
+            messages: HashMap::new(),
             now: 0,
         }
     }
@@ -77,7 +81,17 @@ impl History {
         let command = self.command(index, by);
         let room = &mut self.rooms[index].1;
         let events = room.decide(command).unwrap_or_default();
-        events.iter().for_each(|event| room.evolve(event));
+        let messages = self.messages.entry(room_id).or_default();
+        for event in &events {
+            room.evolve(event);
+            if let RoomEvent::MessageSent(_) = event {
+                messages.extend(MessageFacts::after(None, event));
+            }
+            let about = messages
+                .iter_mut()
+                .filter(|facts| event.message_id() == Some(facts.message_id));
+            about.for_each(|facts| facts.evolve(event));
+        }
         (
             StreamId::Room(room_id),
             events.into_iter().map(AnyEvent::Room).collect(),
@@ -109,6 +123,11 @@ impl History {
         } else {
             Who::Admins
         };
+        if self.pick(3) == 0
+            && let Some(command) = self.about_a_message(room_id, by, number, at)
+        {
+            return command;
+        }
         match self.pick(14) {
             0 => RoomCommand::Invite {
                 by,
@@ -169,6 +188,40 @@ impl History {
         owner.map(|(user, _)| *user)
     }
 
+    /// Something that happens to one of the messages so far.
+    fn about_a_message(&mut self, room_id: RoomId, by: UserId, number: usize, at: Instant) -> Option<RoomCommand> {
+        let messages = self.messages.get(&room_id).filter(|messages| !messages.is_empty())?;
+        // The newest ones most of all: what is the head may change.
+        let newest = messages.len() - 1;
+        let message = Box::new(messages[newest.saturating_sub(number % 7)].clone());
+        let within_s = 1_000;
+        Some(match self.pick(6) {
+            0 => RoomCommand::Delete {
+                by,
+                message,
+                within_s,
+                at,
+            },
+            1 | 2 => RoomCommand::Edit {
+                by: message.author_id,
+                body: sealed(message.author_id, &format!("other words {number}")),
+                preview: None,
+                message,
+                within_s,
+                at,
+            },
+            _ => RoomCommand::React {
+                by,
+                message,
+                emoji: Emoji::parse(["👍", "❤", "🥥"][number % 3])
+                    .ok()
+                    .filter(|_| !number.is_multiple_of(5)),
+                max_kinds: 20,
+                at,
+            },
+        })
+    }
+
     fn invitation(&mut self, count: usize) -> Invitation {
         let user_ids = (0..count).map(|_| self.person()).collect();
         Invitation {
@@ -180,7 +233,7 @@ impl History {
     }
 
     fn seat(&mut self, index: usize, user_id: UserId) -> SeatEvent {
-        let (number, at, what) = (self.pick(40) as u64 + 1, self.tick(), self.pick(4));
+        let (number, at, what) = (self.pick(40) as u64 + 1, self.tick(), self.pick(5));
         let (room_id, room) = (self.rooms[index].0, &self.rooms[index].1);
         match what {
             0 => {
@@ -211,6 +264,17 @@ impl History {
                     at,
                 })
             }
+            2 => {
+                let last = self.hidden.entry((room_id, user_id)).or_default();
+                *last = number.max(*last);
+                SeatEvent::MessageHidden(MessageHidden {
+                    room_id,
+                    user_id,
+                    seq: Seq(number),
+                    last_hidden: Seq(*last),
+                    at,
+                })
+            }
             // Only members read, and only what is there: a stale mark is what queries leave out.
             _ => match room.member(user_id) {
                 Ok(member) => {
@@ -221,6 +285,7 @@ impl History {
                         user_id,
                         read_seq,
                         read_cnt,
+                        hidden: 0,
                         at,
                     })
                 }
@@ -294,6 +359,13 @@ impl History {
             let mut positions = reads.user_reads(*user).await.expect("it can be read");
             positions.sort_unstable_by_key(|row| row.room_id);
             seen.push(format!("{rooms:?} {positions:?}"));
+            for (room, _) in &self.rooms {
+                let hidden = reads.hidden(*user, &[(*room, Seq(0))]).await;
+                let seqs: Vec<Seq> = (1..=200).map(Seq).collect();
+                let mut reactions = reads.reactions(*user, *room, &seqs).await.expect("it can be read");
+                reactions.sort_unstable();
+                seen.push(format!("{:?} {reactions:?}", hidden.expect("it can be read")));
+            }
         }
         seen
     }

@@ -178,8 +178,8 @@ impl LogReader for Projected {
         self.log.load(stream, after).await
     }
 
-    async fn about(&self, subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.about(subject).await
+    async fn about(&self, subject: Uuid, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.log.about(subject, after).await
     }
 
     async fn probe(

@@ -210,7 +210,7 @@ impl LogReader for Process {
         Ok(wanted.take(PAGE).map(|event| (**event).clone()).collect())
     }
 
-    async fn about(&self, _: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
+    async fn about(&self, _: Uuid, _: u64) -> Result<Vec<RecordedEvent>, StoreError> {
         panic!("projectors do not ask for messages")
     }
 

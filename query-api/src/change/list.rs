@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::checkpoints::Projection;
-use crate::frame::{Frame, Sight, Told, frame_of, subjects_of};
+use crate::frame::{Frame, Gone, Sight, Told, frame_of, subjects_of};
 use crate::state::{QueryState, no_such_room};
+use crate::viewer::Viewer;
 
 /// Most events of one answer. Whoever is further behind is better off fetching the room anew.
 const MAX_CHANGES: usize = 1_000;
@@ -47,7 +48,8 @@ pub struct Changes {
 /// Catch up with a room
 ///
 /// Every event since a version, as the frames that the live socket told: one each, so that versions have no holes. What is
-/// not for you is `room.changed` with its version and no data. At most 1,000; who is further behind fetches the room anew.
+/// not for you is `room.changed` with its version and no data. What was deleted meanwhile has no words. At most 1,000; who is
+/// further behind fetches the room anew.
 #[utoipa::path(
     get,
     path = "/v1/rooms/{room_id}/changes",
@@ -85,8 +87,10 @@ pub(crate) async fn list(
     );
     let events = &events[known(&events, after)..];
     let keys = state.sealing.keys(events.iter().flat_map(subjects_of)).await?;
-    let told = events.iter().filter_map(|event| frame_of(event, &keys));
-    let items = for_viewer(told.collect(), first_seq);
+    let hidden = state.hidden(&seat, first_seq).await?;
+    let gone = Gone::of(events);
+    let told = events.iter().filter_map(|event| frame_of(event, &gone, &keys));
+    let items = for_viewer(told.collect(), Viewer::new(first_seq, Some(&hidden)));
     Ok(Json(Changes { items, version }))
 }
 
@@ -140,16 +144,16 @@ fn stay(events: &[RecordedEvent], user: UserId, known: Seq) -> Option<Seq> {
     stay
 }
 
-/// Each event as somebody sees it whose first visible item is `first_seq`. What is about no item is for them if it came
-/// after that item; so it is not if an item up to it still follows.
-fn for_viewer(told: Vec<Told>, first_seq: Seq) -> Vec<Frame> {
+/// Each event as somebody sees it. What is about no item is for them if it came after their first one; so it is not if an item
+/// up to that one still follows.
+fn for_viewer(told: Vec<Told>, viewer: Viewer<'_>) -> Vec<Frame> {
     let came_at = told
         .iter()
-        .rposition(|told| told.item_seq().is_some_and(|seq| seq <= first_seq));
+        .rposition(|told| told.line_seq().is_some_and(|seq| seq <= viewer.first_seq()));
     let earlier = came_at.unwrap_or_default();
     let frame = |(index, told): (usize, Told)| match told.item_seq() {
         None if index < earlier => told.render(Sight::Version),
-        None | Some(_) => told.render(told.sight(first_seq)),
+        None | Some(_) => told.render(told.sight(viewer)),
     };
     told.into_iter().enumerate().map(frame).collect()
 }
@@ -447,6 +451,32 @@ mod tests {
             api.get(mina, &format!("/v1/rooms/{room}/changes{query}"))
                 .await
                 .refused(422);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_i_have_hidden_and_what_is_older_than_my_time_says_only_that_something_changed() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let dahee = api.world.person(4, "다희");
+        let room = api.world.group(100, &[mina, jun, hana]);
+        api.world.say(room, mina, "하나");
+        api.world.invite(room, mina, &[dahee]);
+        api.world.edit(room, Seq(2), "둘");
+        api.world.react(room, mina, Seq(2), Some("👍"));
+        api.world.hide_message(room, jun, Seq(2));
+        api.world.only_admins_rename(room, mina);
+        for (by, types) in [
+            (hana, ["message.edited", "reaction.changed", "room.changed"]),
+            (jun, ["room.changed"; 3]),
+            (dahee, ["room.changed"; 3]),
+        ] {
+            let changes = api.get(by, &path(room, 3)).await.ok();
+            assert_eq!(column(&changes, "type"), types);
+            assert!(
+                changes["items"][2]["data"]["settings"].is_object(),
+                "settings are for everybody"
+            );
         }
     }
 }

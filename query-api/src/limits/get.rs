@@ -37,6 +37,12 @@ pub struct LimitsShown {
     pub friends: usize,
     /// Most people mentioned in one message.
     pub mentions: usize,
+    /// How long an author may edit and delete a message, seconds.
+    pub message_change_s: u64,
+    /// Most kinds of reactions on one message.
+    pub reaction_kinds: usize,
+    /// Most messages that a person hides from themselves in one room.
+    pub hidden_messages: usize,
     /// Largest upload, bytes.
     pub upload_bytes: u64,
     /// Largest page of a list or a timeline, items.
@@ -101,6 +107,9 @@ fn shown(limits: &Limits, rate: RateSettings) -> LimitsShown {
         group_max_members,
         friends,
         mentions,
+        message_change_s,
+        reaction_kinds,
+        hidden_messages,
         upload_bytes,
         page_items,
         frame_bytes,
@@ -127,6 +136,9 @@ fn shown(limits: &Limits, rate: RateSettings) -> LimitsShown {
         group_max_members,
         friends,
         mentions,
+        message_change_s,
+        reaction_kinds,
+        hidden_messages,
         upload_bytes,
         page_items,
         frame_bytes,

@@ -43,9 +43,14 @@ impl RoomFacts {
             Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) => known(e.cnt, Some(e.member_count)),
             Ok(AnyEvent::Room(RoomEvent::Renamed(e))) => known(e.cnt, members),
             Ok(AnyEvent::Room(RoomEvent::NoticeChanged(e))) => known(e.cnt, members),
-            Ok(AnyEvent::Room(RoomEvent::RoleChanged(_) | RoomEvent::SettingsChanged(_) | RoomEvent::Closed(_))) => {
-                before
-            }
+            Ok(AnyEvent::Room(
+                RoomEvent::RoleChanged(_)
+                | RoomEvent::SettingsChanged(_)
+                | RoomEvent::MessageEdited(_)
+                | RoomEvent::MessageDeleted(_)
+                | RoomEvent::ReactionChanged(_)
+                | RoomEvent::Closed(_),
+            )) => before,
             // It may have been anything.
             Ok(_) | Err(_) => Some(Self::default()),
         }
@@ -61,9 +66,14 @@ impl RoomFacts {
             Ok(AnyEvent::Room(RoomEvent::RoleGiven(e))) => Some(e.cnt),
             Ok(AnyEvent::Room(RoomEvent::Renamed(e))) => Some(e.cnt),
             Ok(AnyEvent::Room(RoomEvent::NoticeChanged(e))) => Some(e.cnt),
-            Ok(AnyEvent::Room(RoomEvent::RoleChanged(_) | RoomEvent::SettingsChanged(_) | RoomEvent::Closed(_))) => {
-                return None;
-            }
+            Ok(AnyEvent::Room(
+                RoomEvent::RoleChanged(_)
+                | RoomEvent::SettingsChanged(_)
+                | RoomEvent::MessageEdited(_)
+                | RoomEvent::MessageDeleted(_)
+                | RoomEvent::ReactionChanged(_)
+                | RoomEvent::Closed(_),
+            )) => return None,
             // Before the beginning there is nothing to mark, and what cannot be read may have been anything.
             Ok(_) | Err(_) => None,
         };

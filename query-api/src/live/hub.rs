@@ -35,7 +35,7 @@ use super::sockets::SocketId;
 use super::tables::Tables;
 use super::window::Window;
 use crate::checkpoints::Checkpoints;
-use crate::frame::{Op, unread_changed};
+use crate::frame::{Gone, Op, unread_changed};
 pub(super) use join::{JoinError, Joined, Resumed};
 
 /// Heartbeats are spread over this many turns of a heartbeat's length.
@@ -169,8 +169,8 @@ impl Hub {
         }
     }
 
-    fn render(event: &RecordedEvent, keys: &Keys, telling: Option<&Telling>) -> Option<Rendered> {
-        let mut rendered = Rendered::new(event, keys)?;
+    fn render(event: &RecordedEvent, gone: &Gone, keys: &Keys, telling: Option<&Telling>) -> Option<Rendered> {
+        let mut rendered = Rendered::new(event, gone, keys)?;
         if let (Some(mark), Some(telling)) = (mark_of(event), telling) {
             rendered.tells_reads = telling.to_room;
             rendered.private = telling

@@ -231,7 +231,8 @@ impl Marks {
             }
             floor => floor,
         };
-        Some(cnt.0.saturating_sub(mark.read_cnt.max(floor.unwrap_or_default()).0))
+        let unread = cnt.0.saturating_sub(mark.read_cnt.max(floor.unwrap_or_default()).0);
+        Some(unread.saturating_sub(mark.hidden))
     }
 
     /// Counted items of a room before a position of its slice: what the row says, corrected by the events between the two.

@@ -10,7 +10,8 @@ use cocotalk_domain::number::Seq;
 use cocotalk_domain::seat::event::ReadAdvanced;
 use serde::Serialize;
 
-use crate::frame::{MemberRead, Sight, Told, frame_of, read_advanced};
+use crate::frame::{Gone, MemberRead, Sight, Told, frame_of, read_advanced};
+use crate::viewer::Viewer;
 
 /// The renderings of one event.
 pub(super) struct Rendered {
@@ -31,9 +32,9 @@ pub(super) fn text(frame: &impl Serialize) -> Utf8Bytes {
 }
 
 impl Rendered {
-    /// The renderings of an event; none where nobody is told.
-    pub(super) fn new(event: &RecordedEvent, keys: &Keys) -> Option<Self> {
-        let told = frame_of(event, keys)?;
+    /// The renderings of an event; none where nobody is told. `gone` is what is known to be deleted.
+    pub(super) fn new(event: &RecordedEvent, gone: &Gone, keys: &Keys) -> Option<Self> {
+        let told = frame_of(event, gone, keys)?;
         let whole = text(told.whole());
         let (without_answered, version_only) = (OnceLock::new(), OnceLock::new());
         Some(Self {
@@ -46,10 +47,10 @@ impl Rendered {
         })
     }
 
-    /// The frame for somebody whose first visible item is `first_seq`.
-    pub(super) fn for_viewer(&self, first_seq: Seq) -> Utf8Bytes {
+    /// The frame for somebody.
+    pub(super) fn for_viewer(&self, viewer: Viewer<'_>) -> Utf8Bytes {
         let render = |sight| text(&self.told.render(sight));
-        match self.told.sight(first_seq) {
+        match self.told.sight(viewer) {
             Sight::Whole => self.whole.clone(),
             Sight::WithoutAnswered => self
                 .without_answered
@@ -59,14 +60,14 @@ impl Rendered {
         }
     }
 
-    /// The whole frame, if that is what somebody sees whose first visible item is `first_seq`.
-    pub(super) fn whole_for(&self, first_seq: Seq) -> Option<Utf8Bytes> {
-        (self.told.sight(first_seq) == Sight::Whole).then(|| self.whole.clone())
+    /// The whole frame, if that is what somebody sees.
+    pub(super) fn whole_for(&self, viewer: Viewer<'_>) -> Option<Utf8Bytes> {
+        (self.told.sight(viewer) == Sight::Whole).then(|| self.whole.clone())
     }
 
-    /// The item it is about, if it is about one.
-    pub(super) const fn item_seq(&self) -> Option<Seq> {
-        self.told.item_seq()
+    /// The item that it added to the timeline, if it added one.
+    pub(super) const fn line_seq(&self) -> Option<Seq> {
+        self.told.line_seq()
     }
 }
 

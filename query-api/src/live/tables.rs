@@ -1,6 +1,6 @@
 //! Who is connected and what they are told: the part of the hub behind one lock, all of it in memory and quick.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use super::marks::Known;
 use super::rendered::Rendered;
 use super::sockets::{Outgoing, Socket, SocketId, Sockets};
 use super::window::{Membership, Window, membership, room_of};
+use crate::viewer::Viewer;
 
 /// Commands whose sockets are remembered: many more than can be under way from sockets at once.
 const REMEMBERED_ORIGINS: NonZeroUsize = NonZeroUsize::new(8_192).expect("it is not zero");
@@ -31,6 +32,9 @@ struct Seat {
     first_seq: Seq,
 }
 
+/// What a person has hidden of their rooms.
+pub(super) type Hidden = HashMap<RoomId, BTreeSet<Seq>>;
+
 /// What a socket is told when it joins.
 pub(super) struct Admission {
     /// Who it is known as from now on.
@@ -41,6 +45,8 @@ pub(super) struct Admission {
     pub(super) missed: Vec<Arc<RecordedEvent>>,
     /// The first visible item of each of its rooms.
     pub(super) first_seqs: HashMap<RoomId, Seq>,
+    /// What its person has hidden of them.
+    pub(super) hidden: Hidden,
     /// What is known of the rooms in which it missed read marks.
     pub(super) known: Known,
 }
@@ -51,6 +57,8 @@ pub(super) struct Tables {
     sockets: Sockets,
     users: HashMap<UserId, Vec<SocketId>>,
     rooms: HashMap<RoomId, Vec<Seat>>,
+    /// What people who are here have hidden, by room: few have, in few rooms.
+    hidden: HashMap<RoomId, HashMap<UserId, BTreeSet<Seq>>>,
     next_id: SocketId,
     /// Which socket a command of a moment ago came from.
     origins: LruCache<CommandId, SocketId>,
@@ -65,6 +73,7 @@ impl Tables {
             sockets: Sockets::default(),
             users: HashMap::new(),
             rooms: HashMap::new(),
+            hidden: HashMap::new(),
             next_id: 0,
             origins: LruCache::new(REMEMBERED_ORIGINS),
             closed: false,
@@ -76,17 +85,18 @@ impl Tables {
         self.sockets.len()
     }
 
-    /// Lets a socket in. `rows` are the person's rooms as the read model showed them when it had passed `read_at`; what the
-    /// window tells of joins and leaves since then is taken into account. `since` is where its replay begins.
+    /// Lets a socket in. `rows` are the person's rooms, and what they have hidden there, as the read model showed them when it
+    /// had passed `read_at`; what the window tells since then is taken into account. `since` is where its replay begins.
     pub(super) fn admit(
         &mut self,
         user: UserId,
         outbox: mpsc::Sender<Outgoing>,
-        rows: &[UserRoomRow],
+        (rows, hidden): (&[UserRoomRow], &Hidden),
         read_at: &Cursor,
         since: &Cursor,
     ) -> Admission {
         let mut first_seqs: HashMap<RoomId, Seq> = rows.iter().map(|row| (row.room_id, row.first_seq())).collect();
+        let mut hidden = hidden.clone();
         let rooms_then: HashSet<RoomId> = first_seqs.keys().copied().collect();
         for event in self.window.missed(read_at, user, &rooms_then) {
             match membership(&event) {
@@ -94,7 +104,7 @@ impl Tables {
                     first_seqs.insert(room, joined_seq(&event));
                 }
                 Some(Membership::Left(room, left)) if left == user => drop(first_seqs.remove(&room)),
-                Some(_) | None => raise_floor(&mut first_seqs, &event, user),
+                Some(_) | None => withhold(&mut first_seqs, &mut hidden, &event, user),
             }
         }
         let rooms_now = first_seqs.keys().copied().collect();
@@ -108,6 +118,9 @@ impl Tables {
                 first_seq: *first_seq,
             });
         }
+        for (room, seqs) in hidden.iter().filter(|(room, _)| first_seqs.contains_key(room)) {
+            self.hide(*room, user, seqs.iter().copied());
+        }
         self.users.entry(user).or_default().push(id);
         let mut rooms: Vec<RoomId> = rooms_now.into_iter().collect();
         rooms.shrink_to_fit();
@@ -118,6 +131,7 @@ impl Tables {
             known: Known::of(&missed, self.window.facts()),
             missed,
             first_seqs,
+            hidden,
         }
     }
 
@@ -131,8 +145,18 @@ impl Tables {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
                 self.users.remove(&socket.user);
+                self.hidden.retain(|_, people| {
+                    people.remove(&socket.user);
+                    !people.is_empty()
+                });
             }
         }
+    }
+
+    /// Keeps in mind what somebody who is here has hidden.
+    fn hide(&mut self, room: RoomId, user: UserId, seqs: impl IntoIterator<Item = Seq>) {
+        let people = self.hidden.entry(room).or_default();
+        people.entry(user).or_default().extend(seqs);
     }
 
     /// Whether the socket is in the room.
@@ -221,10 +245,16 @@ impl Tables {
         events: &[Arc<RecordedEvent>],
         rendered: &[Option<Rendered>],
     ) -> Option<Arc<[Utf8Bytes]>> {
+        if self.hidden.contains_key(&room) {
+            return None;
+        }
         let last_to_come = self.rooms.get(&room)?.iter().map(|seat| seat.first_seq).max()?;
         let whole = |i: &usize| {
             let is_message = matches!(events[*i].event, Ok(AnyEvent::Room(RoomEvent::MessageSent(_))));
-            rendered[*i].as_ref().filter(|_| is_message)?.whole_for(last_to_come)
+            rendered[*i]
+                .as_ref()
+                .filter(|_| is_message)?
+                .whole_for(last_to_come.into())
         };
         indices.iter().map(whole).collect()
     }
@@ -256,9 +286,11 @@ impl Tables {
             let first_seq = joined_seq(event);
             users.iter().for_each(|user| self.take_seat(room, *user, first_seq));
         }
+        let hidden = self.hidden.get(&room);
         for seat in self.rooms.get(&room).into_iter().flatten() {
+            let viewer = Viewer::new(seat.first_seq, hidden.and_then(|people| people.get(&seat.user)));
             self.sockets
-                .send(seat.socket, Outgoing::Frame(rendered.for_viewer(seat.first_seq)));
+                .send(seat.socket, Outgoing::Frame(rendered.for_viewer(viewer)));
         }
         if let Some(Membership::Left(_, user)) = membership(event) {
             self.tell_unseated(room, user, rendered);
@@ -305,6 +337,12 @@ impl Tables {
                     .flatten()
                     .filter(|seat| seat.user == e.user_id);
                 seats.for_each(|seat| seat.first_seq = seat.first_seq.max(e.floor_seq));
+                (e.user_id, Some(rendered.whole.clone()))
+            }
+            SeatEvent::MessageHidden(e) => {
+                if self.users.contains_key(&e.user_id) {
+                    self.hide(room, e.user_id, [e.seq]);
+                }
                 (e.user_id, Some(rendered.whole.clone()))
             }
             SeatEvent::PreferencesSet(e) => (e.user_id, Some(rendered.whole.clone())),
@@ -392,13 +430,18 @@ impl Tables {
     }
 }
 
-/// Leaving a direct room hides what was before.
-fn raise_floor(first_seqs: &mut HashMap<RoomId, Seq>, event: &RecordedEvent, user: UserId) {
-    if let Ok(AnyEvent::Seat(SeatEvent::FloorRaised(e))) = &event.event
-        && e.user_id == user
-        && let Some(first_seq) = first_seqs.get_mut(&e.room_id)
-    {
-        *first_seq = (*first_seq).max(e.floor_seq);
+/// Leaving a direct room hides what was before, and hiding a message hides that.
+fn withhold(first_seqs: &mut HashMap<RoomId, Seq>, hidden: &mut Hidden, event: &RecordedEvent, user: UserId) {
+    match &event.event {
+        Ok(AnyEvent::Seat(SeatEvent::FloorRaised(e))) if e.user_id == user => {
+            if let Some(first_seq) = first_seqs.get_mut(&e.room_id) {
+                *first_seq = (*first_seq).max(e.floor_seq);
+            }
+        }
+        Ok(AnyEvent::Seat(SeatEvent::MessageHidden(e))) if e.user_id == user => {
+            hidden.entry(e.room_id).or_default().insert(e.seq);
+        }
+        Ok(_) | Err(_) => {}
     }
 }
 

@@ -73,6 +73,7 @@ pub(super) const fn room_of(event: &RecordedEvent) -> Option<RoomId> {
 fn bytes_of(event: &RecordedEvent) -> usize {
     let sealed = match &event.event {
         Ok(AnyEvent::Room(RoomEvent::MessageSent(sent))) => sent.body.bytes.len(),
+        Ok(AnyEvent::Room(RoomEvent::MessageEdited(edited))) => edited.body.bytes.len(),
         Ok(AnyEvent::Room(RoomEvent::Opened(opened))) => opened.user_ids.len() * 16,
         Ok(_) | Err(_) => 0,
     };

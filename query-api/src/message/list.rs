@@ -1,15 +1,16 @@
 //! `GET /v1/rooms/{room_id}/messages`: a page of a room's timeline, by `seq`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::State;
 use cocotalk_application::error::StoreError;
-use cocotalk_application::row::{MemberRow, MessageRow, ReplyMeta, RoomRow};
+use cocotalk_application::row::{MemberRow, MessageRow, ReplyMeta, RoomRow, UserRoomRow};
 use cocotalk_application::sealing::Keys;
-use cocotalk_domain::id::RoomId;
+use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::limits::READS_SHOWN_MEMBERS;
 use cocotalk_domain::number::Seq;
+use cocotalk_domain::text::Emoji;
 use cocotalk_edge::auth::Identity;
 use cocotalk_edge::page;
 use cocotalk_edge::path::Path;
@@ -22,9 +23,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::checkpoints::Projection;
 use crate::frame::MemberRead;
-use crate::item::{Item, ReplyTo};
+use crate::item::{self, HiddenItem, Item, ReplyTo, TimelineItem};
 use crate::state::{QueryState, no_such_room};
 use crate::unread::Watermarks;
+use crate::viewer::Viewer;
 use crate::window::{Place, Window};
 
 /// Which page of a timeline: at most one of `before`, `after` and `around`; the newest items if it is none of them.
@@ -61,8 +63,8 @@ const ONE_OF_THEM: &str = "give one of before, after and around";
 /// A page of a timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Timeline {
-    /// The items, rising in `seq`.
-    pub items: Vec<Item>,
+    /// The items, rising in `seq`. Of one that I have hidden there is only the place.
+    pub items: Vec<TimelineItem>,
     /// Whether there is something to see before them.
     pub has_before: bool,
     /// Whether there is something to see after them.
@@ -113,12 +115,17 @@ pub(crate) async fn list(
         window = visible(first_seq);
         rows = page(&state, room_id, &window).await?;
     }
-    let answered = answered(&state, room_id, first_seq, &rows).await?;
+    let (answered, hidden, reacted) = try_join!(
+        answered(&state, room_id, first_seq, &rows),
+        hidden(&state, &seat, first_seq, &rows),
+        reactions(&state, me.user_id, room_id, &rows)
+    )?;
     let sealed = rows.iter().chain(answered.values()).filter_map(|row| row.body.as_ref());
     let keys = state.sealing.keys(sealed.map(|body| body.subject)).await?;
 
     let shown = Shown {
-        first_seq,
+        viewer: Viewer::new(first_seq, Some(&hidden)),
+        mine: &reacted,
         here: rows.iter().map(|row| (row.seq, row)).collect(),
         answered: &answered,
         watermarks: &watermarks,
@@ -169,8 +176,41 @@ async fn answered(
 }
 
 /// What the items of a page are made of, beside their own rows.
-struct Shown<'a> {
+/// What this person has hidden of a page and of what its messages answer.
+async fn hidden(
+    state: &QueryState,
+    seat: &UserRoomRow,
     first_seq: Seq,
+    rows: &[MessageRow],
+) -> Result<BTreeSet<Seq>, StoreError> {
+    let answered = rows.iter().filter_map(|row| Some(row.meta.reply_to.as_ref()?.seq));
+    match rows.iter().map(|row| row.seq).chain(answered).min() {
+        Some(from) => state.hidden(seat, from.max(first_seq)).await,
+        None => Ok(BTreeSet::new()),
+    }
+}
+
+/// How this person reacts to the messages of a page.
+async fn reactions(
+    state: &QueryState,
+    me: UserId,
+    room: RoomId,
+    rows: &[MessageRow],
+) -> Result<HashMap<Seq, Emoji>, StoreError> {
+    let reacted: Vec<Seq> = rows
+        .iter()
+        .filter(|row| !row.reactions.is_empty())
+        .map(|row| row.seq)
+        .collect();
+    if reacted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(state.model.reactions(me, room, &reacted).await?.into_iter().collect())
+}
+
+struct Shown<'a> {
+    viewer: Viewer<'a>,
+    mine: &'a HashMap<Seq, Emoji>,
     here: HashMap<Seq, &'a MessageRow>,
     answered: &'a HashMap<Seq, MessageRow>,
     watermarks: &'a Watermarks,
@@ -178,18 +218,25 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    fn item(&self, row: &MessageRow) -> Item {
+    fn item(&self, row: &MessageRow) -> TimelineItem {
+        let seq = row.seq;
+        if self.viewer.hides(seq) {
+            let kind = item::Hidden::Hidden;
+            return TimelineItem::Hidden(HiddenItem { seq, kind });
+        }
         let reply_to = row.meta.reply_to.as_ref().map(|meta| self.reply_to(meta));
         let unread_member_count = if row.kind.is_message() {
             self.watermarks.unread(row.seq, row.author_id)
         } else {
             0
         };
-        Item::of_row(row, reply_to, unread_member_count, self.keys)
+        let mine = self.mine.get(&seq);
+        let item = Item::of_row(row, reply_to, unread_member_count, mine, self.keys);
+        TimelineItem::Shown(Box::new(item))
     }
 
     fn reply_to(&self, meta: &ReplyMeta) -> ReplyTo {
-        if meta.seq < self.first_seq {
+        if !self.viewer.sees(meta.seq) {
             return ReplyTo::unseen(meta.seq);
         }
         let answered = self.here.get(&meta.seq).copied();
@@ -482,6 +529,79 @@ mod tests {
             api.world.statements();
             api.get(mina, &format!("{}?limit={limit}", path(room))).await.ok();
             assert!(api.world.statements() <= 6, "{limit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_shown_as_it_became() {
+        let api = Api::new();
+        let ([mina, jun, hana], room) = room_of(&api, 4);
+        api.world.say_about(room, jun, "응", Some(Seq(2)));
+        api.world.edit(room, Seq(2), "고친 글");
+        api.world.react(room, jun, Seq(2), Some("👍"));
+        api.world.react(room, hana, Seq(2), Some("❤"));
+        api.world.react(room, mina, Seq(2), Some("❤"));
+        api.world.react(room, jun, Seq(3), Some("👍"));
+        api.world.delete(room, Seq(3));
+        let page = api.get(jun, &path(room)).await.ok();
+        let items = &page["items"];
+        assert_eq!(
+            (&items[1]["text"], &items[1]["deleted"]),
+            (&json!("고친 글"), &json!(false))
+        );
+        assert!(items[1]["edited_at"].is_string());
+        assert_eq!(
+            items[1]["reactions"],
+            json!([
+                {"emoji": "❤\u{fe0f}", "count": 2, "mine": false},
+                {"emoji": "👍", "count": 1, "mine": true},
+            ])
+        );
+        assert_eq!((items[2].get("text"), items[2].get("edited_at")), (None, None));
+        assert_eq!(
+            (&items[2]["deleted"], &items[2]["reactions"]),
+            (&json!(true), &json!([]))
+        );
+        assert_eq!(items[2]["unread_member_count"], 1, "it still counts");
+        assert_eq!((items[3].get("edited_at"), &items[3]["reactions"]), (None, &json!([])));
+        assert_eq!(items[4]["reply_to"]["preview"], "고친 글");
+        api.world.delete(room, Seq(2));
+        let page = api.get(jun, &format!("{}?after=4", path(room))).await.ok();
+        let reply_to = &page["items"][0]["reply_to"];
+        assert_eq!((&reply_to["deleted"], reply_to.get("preview")), (&json!(true), None));
+    }
+
+    #[tokio::test]
+    async fn of_what_i_have_hidden_there_is_only_the_place() {
+        let api = Api::new();
+        let ([mina, jun, _], room) = room_of(&api, 4);
+        api.world.say_about(room, mina, "응", Some(Seq(3)));
+        api.world.hide_message(room, jun, Seq(3));
+        let page = api.get(jun, &path(room)).await.ok();
+        assert_eq!(page["items"][2], json!({"seq": 3, "kind": "hidden"}));
+        assert_eq!(page["items"][4]["reply_to"], json!({"seq": 3}));
+        // Also where the answered message is not on the page.
+        let page = api.get(jun, &format!("{}?after=4", path(room))).await.ok();
+        assert_eq!(page["items"][0]["reply_to"], json!({"seq": 3}));
+        let theirs = api.get(mina, &path(room)).await.ok();
+        assert_eq!(theirs["items"][2]["text"], "글 3");
+    }
+
+    #[tokio::test]
+    async fn reactions_and_hidden_messages_cost_one_statement_each() {
+        let api = Api::new();
+        let ([_, jun, _], room) = room_of(&api, 60);
+        for seq in 2..60 {
+            api.world.react(room, jun, Seq(seq), Some("👍"));
+        }
+        api.world.hide_message(room, jun, Seq(30));
+        api.world.hide_message(room, jun, Seq(50));
+        for limit in [1, 100] {
+            api.world.statements();
+            api.get(jun, &format!("{}?around=50&limit={limit}", path(room)))
+                .await
+                .ok();
+            assert!(api.world.statements() <= 8, "{limit}");
         }
     }
 }

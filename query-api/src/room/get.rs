@@ -14,6 +14,7 @@ use cocotalk_edge::query::{Nothing, Query};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::withheld::Withheld;
 use super::{Room, Rows};
 use crate::checkpoints::Projection;
 use crate::names::Profiles;
@@ -73,6 +74,12 @@ pub(crate) async fn get(
         room: &room,
         seat: &seat,
         read: read.as_ref(),
+        withheld: None,
+    };
+    let withheld = Withheld::of(&*state.model, me.user_id, std::iter::once(rows)).await?;
+    let rows = Rows {
+        withheld: withheld.get(&room_id),
+        ..rows
     };
     let profiles = Profiles::of(&*state.model, rows.people()).await?;
     let keys = state.sealing.keys(rows.subjects().chain(profiles.subjects())).await?;

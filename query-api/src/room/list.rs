@@ -17,6 +17,7 @@ use cocotalk_edge::query::Query;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::withheld::Withheld;
 use super::{Room, Rows};
 use crate::activity::Activity;
 use crate::checkpoints::Projection;
@@ -72,13 +73,29 @@ pub(crate) async fn list(
     let reads = state.model.user_reads(me.user_id).await?;
     let reads: HashMap<RoomId, UserReadRow> = reads.into_iter().map(|read| (read.room_id, read)).collect();
 
+    let all = || {
+        seats.iter().filter_map(|seat| {
+            // A room that is not there yet will be when its projection has come so far.
+            let room = rooms.get(&seat.room_id)?;
+            let read = reads.get(&seat.room_id);
+            let withheld = None;
+            Some(Rows {
+                room,
+                seat,
+                read,
+                withheld,
+            })
+        })
+    };
+    let withheld = Withheld::of(&*state.model, me.user_id, all()).await?;
+
     let mut total_unread = 0;
     let mut listed: Vec<(Activity, Rows<'_>)> = Vec::with_capacity(seats.len());
-    for seat in &seats {
-        // A room that is not there yet will be when its projection has come so far.
-        let Some(room) = rooms.get(&seat.room_id) else { continue };
-        let read = reads.get(&seat.room_id);
-        let rows = Rows { room, seat, read };
+    for rows in all() {
+        let rows = Rows {
+            withheld: withheld.get(&rows.room.room_id),
+            ..rows
+        };
         total_unread += rows.unread_count();
         if let Some(activity) = rows.activity()
             && after.is_none_or(|after| activity > after)
@@ -374,5 +391,57 @@ mod tests {
             statements.push(api.world.statements());
         }
         assert!(statements.iter().all(|count| *count <= 5), "{statements:?}");
+    }
+
+    #[tokio::test]
+    async fn what_i_have_hidden_is_neither_unread_nor_the_newest() {
+        let api = Api::new();
+        let [mina, jun, hana] = api.world.three();
+        let room = api.world.group(100, &[mina, jun, hana]);
+        let seqs: Vec<_> = ["하나", "둘", "셋", "넷"]
+            .map(|word| api.world.say(room, mina, word))
+            .into();
+        let listed = async |by| api.get(by, ROOMS).await.ok()["items"][0].clone();
+        api.world.hide_message(room, jun, seqs[1]);
+        let shown = listed(jun).await;
+        assert_eq!(
+            (&shown["unread_count"], &shown["last_item"]["preview"]),
+            (&json!(3), &json!("넷"))
+        );
+        api.world.hide_message(room, jun, seqs[3]);
+        api.world.hide_message(room, jun, seqs[2]);
+        let shown = listed(jun).await;
+        assert_eq!(
+            (&shown["unread_count"], &shown["last_item"]["preview"]),
+            (&json!(1), &json!("하나"))
+        );
+        assert_eq!(
+            (&shown["last_item"]["seq"], &shown["last_seq"]),
+            (&json!(seqs[0]), &json!(seqs[3]))
+        );
+        api.world.read(room, jun, seqs[2].0);
+        assert_eq!(listed(jun).await["unread_count"], 0);
+        assert_eq!(listed(hana).await["unread_count"], 4);
+        let one = api.get(jun, &format!("{ROOMS}/{room}")).await.ok();
+        assert_eq!(one["last_item"], listed(jun).await["last_item"]);
+    }
+
+    #[tokio::test]
+    async fn a_room_is_listed_with_its_newest_item_as_it_became() {
+        let api = Api::new();
+        let [mina, jun, _] = api.world.three();
+        let room = api.world.direct(mina, jun);
+        let seq = api.world.say(room, mina, "하나");
+        api.world.edit(room, seq, "둘");
+        let last_item = async || api.get(jun, ROOMS).await.ok()["items"][0]["last_item"].clone();
+        assert_eq!(last_item().await["preview"], "둘");
+        api.world.delete(room, seq);
+        let shown = last_item().await;
+        assert_eq!((&shown["preview"], &shown["deleted"]), (&Value::Null, &json!(true)));
+        assert_eq!(
+            api.get(jun, ROOMS).await.ok()["total_unread"],
+            1,
+            "a deleted message still counts"
+        );
     }
 }

@@ -21,9 +21,9 @@ use cocotalk_domain::number::{Cnt, Seq, Version};
 use cocotalk_domain::room::{Invitation, MessageFacts, Role, Room, RoomCommand, RoomEvent, Who};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::seat::SeatEvent;
-use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet, ReadAdvanced};
+use cocotalk_domain::seat::event::{FloorRaised, MessageHidden, PreferencesSet, ReadAdvanced};
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
-use cocotalk_domain::text::{MessageText, Notice, RoomName};
+use cocotalk_domain::text::{Emoji, MessageText, Notice, RoomName};
 use cocotalk_domain::time::Instant;
 use rows::Rows;
 pub(crate) use rows::Table;
@@ -161,7 +161,7 @@ impl World {
         let preview = MessageText::parse(text, &Limits::default()).unwrap();
         let preview = preview.preview().map(|preview| seal(by, preview));
         let body = seal(by, text);
-        let reply_to = answered.map(|seq| self.facts(room_id, seq));
+        let reply_to = answered.map(|seq| Box::new(self.facts(room_id, seq)));
         self.carry_out(room_id, |at| RoomCommand::Send {
             by,
             message_id: MessageId::from_u128(at.millis() as u128),
@@ -175,20 +175,76 @@ impl World {
 
     fn facts(&self, room_id: RoomId, seq: Seq) -> MessageFacts {
         let tables = self.tables();
-        let event = tables.log[&StreamId::Room(room_id)]
-            .iter()
-            .find_map(|recorded| match &recorded.event {
-                Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) if e.seq == seq => Some(e.clone()),
+        let events = tables.log[&StreamId::Room(room_id)].iter();
+        let events: Vec<&RoomEvent> = events
+            .filter_map(|recorded| match &recorded.event {
+                Ok(AnyEvent::Room(event)) => Some(event),
                 _ => None,
-            });
-        let event = event.unwrap();
-        MessageFacts {
+            })
+            .collect();
+        let sent = |event: &&RoomEvent| matches!(event, RoomEvent::MessageSent(e) if e.seq == seq);
+        let id = events.iter().find(|event| sent(event)).unwrap().message_id();
+        let about = events.into_iter().filter(|event| event.message_id() == id);
+        about.fold(None, MessageFacts::after).unwrap()
+    }
+
+    /// Somebody puts their message in other words.
+    pub(crate) fn edit(&self, room_id: RoomId, seq: Seq, text: &str) {
+        let message = Box::new(self.facts(room_id, seq));
+        let by = message.author_id;
+        let preview = MessageText::parse(text, &Limits::default()).unwrap();
+        let preview = preview.preview().map(|preview| seal(by, preview));
+        let body = seal(by, text);
+        self.carry_out(room_id, |at| RoomCommand::Edit {
+            by,
+            message,
+            body,
+            preview,
+            within_s: 86_400,
+            at,
+        });
+    }
+
+    /// Somebody deletes their message for everyone.
+    pub(crate) fn delete(&self, room_id: RoomId, seq: Seq) {
+        let message = Box::new(self.facts(room_id, seq));
+        let by = message.author_id;
+        self.carry_out(room_id, |at| RoomCommand::Delete {
+            by,
+            message,
+            within_s: 86_400,
+            at,
+        });
+    }
+
+    /// Somebody reacts to a message, or takes that back.
+    pub(crate) fn react(&self, room_id: RoomId, by: UserId, seq: Seq, emoji: Option<&str>) {
+        let message = Box::new(self.facts(room_id, seq));
+        let emoji = emoji.map(|emoji| Emoji::parse(emoji).unwrap());
+        self.carry_out(room_id, |at| RoomCommand::React {
+            by,
+            message,
+            emoji,
+            max_kinds: 20,
+            at,
+        });
+    }
+
+    /// Somebody hides a message from themselves.
+    pub(crate) fn hide_message(&self, room_id: RoomId, user_id: UserId, seq: Seq) {
+        let mut tables = self.tables();
+        let at = tables.tick();
+        tables.rows.hidden.insert((user_id, room_id, seq));
+        let seat = tables.rows.user_rooms.get_mut(&(user_id, room_id)).unwrap();
+        seat.last_hidden = seat.last_hidden.max(seq);
+        let event = SeatEvent::MessageHidden(MessageHidden {
             room_id,
-            message_id: event.message_id,
+            user_id,
             seq,
-            author_id: event.author_id,
-            preview: event.shown().clone(),
-        }
+            last_hidden: seat.last_hidden,
+            at,
+        });
+        tables.append(StreamId::Seat(room_id, user_id), Ok(event.into()), at);
     }
 
     pub(crate) fn invite(&self, room_id: RoomId, by: UserId, people: &[UserId]) -> Seq {
@@ -239,6 +295,7 @@ impl World {
             user_id,
             read_seq,
             read_cnt,
+            hidden: 0,
             at,
         });
         tables.append(StreamId::Seat(room_id, user_id), Ok(event.into()), at);

@@ -29,15 +29,14 @@ impl World {
         let mut settings = BackendSettings::default();
         settings.embedded.folder = folder.path().to_owned();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let opened = open(
+        let opened = Box::pin(open(
             &settings,
             Role::All.parts(),
             cocotalk_projectors::all(),
             &tasks,
             stop.clone(),
-        )
-        .await
-        .unwrap();
+        ));
+        let opened = opened.await.unwrap();
         let (store, views) = (opened.log.unwrap(), opened.views.unwrap());
         Self {
             bus: LaneBus::start(Arc::clone(&store.log), BusSettings::default(), &tasks, &stop),

@@ -91,6 +91,7 @@ fn a_reply_carries_what_it_answers() {
         message_id: MessageId::from_u128(0x600),
         author_id: MINA,
         preview: sealed(MINA, b"what it answers"),
+        deleted: false,
     });
     given(group([said(MINA, 2, 1)]))
         .when(send(JUN, &[], Some(facts(2))))

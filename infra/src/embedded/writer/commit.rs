@@ -115,13 +115,13 @@ impl Writer {
         let parking: Vec<Step<'_>> = each
             .flat_map(|(followed, projected)| parking::steps(followed, projected, now_ms))
             .collect();
-        let unusual = !of_rows.others.is_empty() || !of_rows.ended.is_empty() || !parking.is_empty();
+        let unusual = !of_rows.others.is_empty() || !of_rows.later.is_empty() || !parking.is_empty();
         let joined = !unusual && group.snapshots.is_empty() && count <= MOST_ROWS;
         let mut steps = vec![Step::one(Sql::Begin, [])];
         steps.extend(staged.steps());
         steps.extend(of_rows.others);
         steps.extend(of_rows.usual.into_iter().map(|step| step.padded_for(count)));
-        steps.extend(of_rows.ended);
+        steps.extend(of_rows.later);
         steps.extend(parking);
         steps.extend(
             self.checkpoints(&staged.slices)

@@ -19,7 +19,7 @@ use super::super::metrics::{DROPPED, HEALED};
 use super::super::rendered::Rendered;
 use super::super::tables::Tables;
 use super::Hub;
-use crate::frame::subjects_of;
+use crate::frame::{Gone, subjects_of};
 
 /// Commits told together at most, when several wait.
 const COMMITS_AT_ONCE: usize = 16;
@@ -153,7 +153,8 @@ impl Hub {
             };
             let tellings = self.marks.tellings(events, &asked, &known).await;
             for i in missing {
-                rendered[i] = Self::render(&events[i], &keys, tellings.get(&i));
+                // Each event is told as of its own moment.
+                rendered[i] = Self::render(&events[i], &Gone::default(), &keys, tellings.get(&i));
                 done.insert(i);
             }
         }

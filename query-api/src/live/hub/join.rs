@@ -13,7 +13,7 @@ use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::seat::SeatEvent;
-use cocotalk_domain::seat::event::{FloorRaised, PreferencesSet};
+use cocotalk_domain::seat::event::{FloorRaised, MessageHidden, PreferencesSet};
 use futures_channel::mpsc;
 use serde::Serialize;
 
@@ -24,7 +24,8 @@ use super::super::tables::{Admission, Tables};
 use super::super::window::room_of;
 use super::Hub;
 use crate::checkpoints::{Behind, Projection};
-use crate::frame::subjects_of;
+use crate::frame::{Gone, subjects_of};
+use crate::viewer::Viewer;
 
 /// How long a hello waits for each thing that is behind another.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -107,6 +108,13 @@ impl Hub {
             .reach_within(CATCH_UP, &Position::from(&noted), &Projection::ALL)
             .await?;
         let rows = self.ports.reads.user_rooms(user).await?;
+        let withheld = rows.iter().filter(|row| row.last_hidden > Seq(0));
+        let withheld: Vec<(RoomId, Seq)> = withheld.map(|row| (row.room_id, row.first_seq())).collect();
+        let hidden = if withheld.is_empty() {
+            HashMap::new()
+        } else {
+            self.ports.reads.hidden(user, &withheld).await?
+        };
         let shown = Cursor(checkpoints.now(Projection::Rooms).await?);
         if !self.wait_until(|tables| !tables.window.is_before(&shown)).await {
             return Err(JoinError::FeedBehind);
@@ -125,7 +133,11 @@ impl Hub {
                 Some(None) => (noted, Resumed::Reset),
                 Some(Some(cursor)) => (cursor, Resumed::Replayed),
             };
-            (tables.admit(user, outbox, &rows, &noted, &since), resumed, since)
+            (
+                tables.admit(user, outbox, (&rows, &hidden), &noted, &since),
+                resumed,
+                since,
+            )
         };
         metrics::gauge!(super::super::metrics::SOCKETS).set(self.tables().len() as f64);
         if admission.missed.len() > REPLAY_EVENTS {
@@ -192,21 +204,28 @@ impl Hub {
         });
         let asked: Vec<Asked> = asked.collect();
         let tellings = self.marks.tellings(missed, &asked, &admission.known).await;
+        // What was missed ends at the head: what is deleted in it has no words in any of it.
+        let gone = Gone::of(missed.iter().map(|event| &**event));
+        let rendered = missed.iter().enumerate().filter_map(|(index, event)| {
+            let rendered = Self::render(event, &gone, &keys, tellings.get(&index))?;
+            Some((event, room_of(event)?, rendered))
+        });
+        let rendered: Vec<_> = rendered.collect();
         let mut first_seqs: HashMap<RoomId, Seq> = admission.first_seqs.clone();
+        for (_, room, rendered) in &rendered {
+            // Of a room that was left meanwhile nothing older than what was missed is shown.
+            if let Some(seq) = rendered.line_seq() {
+                first_seqs.entry(*room).or_insert(seq);
+            }
+        }
         let mut frames = Vec::with_capacity(missed.len());
-        for (index, event) in missed.iter().enumerate() {
-            let rendered = Self::render(event, &keys, tellings.get(&index));
-            let (Some(room), Some(rendered)) = (room_of(event), rendered) else {
-                continue;
-            };
+        for (event, room, rendered) in rendered {
             if let Ok(AnyEvent::Seat(seat)) = &event.event {
                 frames.extend(of_seat(seat, &rendered, user));
             } else {
-                // Of a room that was left meanwhile nothing older than what was missed is shown.
-                let first_seq = *first_seqs
-                    .entry(room)
-                    .or_insert_with(|| rendered.item_seq().unwrap_or(Seq(1)));
-                frames.push(rendered.for_viewer(first_seq));
+                let first_seq = first_seqs.get(&room).copied().unwrap_or(Seq(u64::MAX));
+                let viewer = Viewer::new(first_seq, admission.hidden.get(&room));
+                frames.push(rendered.for_viewer(viewer));
             }
         }
         Ok(frames)
@@ -222,6 +241,7 @@ fn of_seat(seat: &SeatEvent, rendered: &Rendered, user: UserId) -> Vec<Utf8Bytes
             public.into_iter().chain(private).collect()
         }
         SeatEvent::FloorRaised(FloorRaised { user_id, .. })
+        | SeatEvent::MessageHidden(MessageHidden { user_id, .. })
         | SeatEvent::PreferencesSet(PreferencesSet { user_id, .. }) => {
             if *user_id == user {
                 vec![rendered.whole.clone()]

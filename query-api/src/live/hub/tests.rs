@@ -3,6 +3,7 @@
 mod feed;
 mod join;
 mod marks;
+mod messages;
 mod trace;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use cocotalk_application::row::{MemberRow, MessageRow, ProfileRow, RoomReadRow, 
 use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -109,6 +110,26 @@ impl ReadModel for World {
             .collect())
     }
 
+    async fn reactions(&self, user: UserId, room: RoomId, seqs: &[Seq]) -> Result<Vec<(Seq, Emoji)>, StoreError> {
+        let tables = self.ask(Part::Model).await?;
+        let mine = |seq: &Seq| Some((*seq, tables.seen().reactors.get(&(room, *seq, user))?.clone()));
+        Ok(seqs.iter().filter_map(mine).collect())
+    }
+
+    async fn hidden(
+        &self,
+        user: UserId,
+        rooms: &[(RoomId, Seq)],
+    ) -> Result<HashMap<RoomId, BTreeSet<Seq>>, StoreError> {
+        let tables = self.ask(Part::Model).await?;
+        let of_room = |(room, from): &(RoomId, Seq)| {
+            let range = (user, *room, *from)..=(user, *room, Seq(u64::MAX));
+            let seqs: BTreeSet<Seq> = tables.seen().hidden.range(range).map(|(_, _, seq)| *seq).collect();
+            (*room, seqs)
+        };
+        Ok(rooms.iter().map(of_room).filter(|(_, seqs)| !seqs.is_empty()).collect())
+    }
+
     async fn profiles(&self, users: &[UserId]) -> Result<HashMap<UserId, ProfileRow>, StoreError> {
         let tables = self.ask(Part::Model).await?;
         Ok(users
@@ -132,7 +153,7 @@ impl LogReader for World {
         Ok(later.take(PAGE_EVENTS).map(|event| (**event).clone()).collect())
     }
 
-    async fn about(&self, _subject: Uuid) -> Result<Vec<RecordedEvent>, StoreError> {
+    async fn about(&self, _subject: Uuid, _after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
         unreachable!("a query asks for no message by its events")
     }
 

@@ -1,15 +1,17 @@
 //! The rows that the projections make, kept in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cocotalk_application::row::{
-    ItemKind, ItemMeta, LastItem, MemberRow, MessageRow, ProfileRow, ReplyMeta, RoomRow, UserReadRow, UserRoomRow,
+    ItemKind, ItemMeta, ItemState, LastItem, MemberRow, MessageRow, ProfileRow, ReplyMeta, RoomRow, UserReadRow,
+    UserRoomRow,
 };
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::{Cnt, Seq, Version};
-use cocotalk_domain::room::event::Opened;
+use cocotalk_domain::room::event::{Opened, ReactionTotals};
 use cocotalk_domain::room::{Role, RoomEvent, RoomKind, Settings};
 use cocotalk_domain::sealed::Sealed;
+use cocotalk_domain::text::Emoji;
 use cocotalk_domain::time::Instant;
 
 /// The tables of the read model.
@@ -20,6 +22,8 @@ pub(super) struct Rows {
     pub(super) user_reads: BTreeMap<(UserId, RoomId), UserReadRow>,
     pub(super) members: BTreeMap<(RoomId, UserId), MemberRow>,
     pub(super) messages: BTreeMap<(RoomId, Seq), MessageRow>,
+    pub(super) reactors: BTreeMap<(RoomId, Seq, UserId), Emoji>,
+    pub(super) hidden: BTreeSet<(UserId, RoomId, Seq)>,
     pub(super) profiles: HashMap<UserId, ProfileRow>,
 }
 
@@ -59,9 +63,15 @@ impl Rows {
     pub(super) fn take(&mut self, table: Table, other: &Self) {
         match table {
             Table::Rooms => self.rooms.clone_from(&other.rooms),
-            Table::UserRooms => self.user_rooms.clone_from(&other.user_rooms),
+            Table::UserRooms => {
+                self.user_rooms.clone_from(&other.user_rooms);
+                self.hidden.clone_from(&other.hidden);
+            }
             Table::Members => self.members.clone_from(&other.members),
-            Table::Messages => self.messages.clone_from(&other.messages),
+            Table::Messages => {
+                self.messages.clone_from(&other.messages);
+                self.reactors.clone_from(&other.reactors);
+            }
             Table::Reads => self.user_reads.clone_from(&other.user_reads),
             Table::Profiles => self.profiles.clone_from(&other.profiles),
         }
@@ -162,9 +172,36 @@ impl Rows {
                 self.item(item, Some(e.shown().clone()));
                 self.raise(room_id, e.author_id, e.seq, e.cnt);
             }
+            RoomEvent::MessageEdited(e) => {
+                let row = self.messages.get_mut(&(room_id, e.seq)).unwrap();
+                (row.body, row.state, row.changed_at) = (Some(e.body.clone()), ItemState::Edited, Some(e.edited_at));
+                self.change_last(room_id, e.is_newest, Some(e.shown().clone()));
+            }
+            RoomEvent::MessageDeleted(e) => {
+                let row = self.messages.get_mut(&(room_id, e.seq)).unwrap();
+                (row.body, row.state, row.changed_at) = (None, ItemState::Deleted, Some(e.at));
+                (row.meta, row.reactions) = (ItemMeta::default(), ReactionTotals::new());
+                self.change_last(room_id, e.is_newest, None);
+            }
+            RoomEvent::ReactionChanged(e) => {
+                let row = self.messages.get_mut(&(room_id, e.seq)).unwrap();
+                row.reactions.clone_from(&e.reactions);
+                match &e.emoji {
+                    Some(emoji) => drop(self.reactors.insert((room_id, e.seq, e.user_id), emoji.clone())),
+                    None => drop(self.reactors.remove(&(room_id, e.seq, e.user_id))),
+                }
+            }
             RoomEvent::Closed(_) => self.rooms.get_mut(&room_id).unwrap().closed = true,
         }
         self.rooms.get_mut(&room_id).unwrap().version = version;
+    }
+
+    /// The newest item was edited, or deleted.
+    fn change_last(&mut self, room_id: RoomId, is_newest: bool, preview: Option<Sealed>) {
+        let last = self.rooms.get_mut(&room_id).and_then(|room| room.last.as_mut());
+        if let Some(last) = last.filter(|_| is_newest) {
+            (last.deleted, last.preview) = (preview.is_none(), preview);
+        }
     }
 
     fn open(&mut self, e: &Opened, version: Version) {
@@ -238,6 +275,7 @@ impl Rows {
             pinned_at: None,
             muted_until: None,
             alias: None,
+            last_hidden: Seq(0),
         };
         self.user_rooms.insert((user_id, room_id), seat);
         if peer_id.is_none() {
@@ -265,6 +303,7 @@ impl Rows {
             kind: row.kind,
             author_id: row.author_id,
             preview,
+            deleted: false,
         });
         self.messages.insert((row.room_id, row.seq), row);
     }
@@ -294,5 +333,8 @@ fn line(
         sent_at,
         body: None,
         meta,
+        state: ItemState::Sent,
+        changed_at: None,
+        reactions: ReactionTotals::new(),
     }
 }

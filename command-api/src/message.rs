@@ -1,0 +1,6 @@
+//! Commands to a message that was sent.
+
+pub(crate) mod delete;
+pub(crate) mod edit;
+pub(crate) mod put_reaction;
+pub(crate) mod take_reaction;
