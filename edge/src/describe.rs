@@ -90,8 +90,9 @@ pub fn refuse(operation: &mut Operation, codes: &[Code]) {
         if let RefOr::T(response) = response.or_insert_with(|| Response::new("").into())
             && !named(&response.description).any(|named| named == *code)
         {
-            let comma = if response.description.is_empty() { "" } else { ", " };
-            response.description += &format!("{comma}`{}`", code.as_str());
+            let own = std::mem::take(&mut response.description);
+            let comma = if own.is_empty() { "" } else { ", " };
+            response.description = format!("{own}{comma}`{}`", code.as_str());
         }
     }
 }
