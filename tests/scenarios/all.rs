@@ -8,6 +8,7 @@
 
 mod accounts;
 mod contract;
+mod descriptions;
 mod events;
 mod history;
 mod idempotency;
