@@ -5,7 +5,8 @@
 //!
 //! # How to add a command
 //! Write `src/<aggregate>/<verb>.rs` with a request type (`deny_unknown_fields`), a handler that takes a `Caller` and
-//! answers with `Answered`, and its `#[utoipa::path]`; then name it in [`router`] and in `Api`. A test compares the two.
+//! answers with `Answered`, and its `#[utoipa::path]`, in which each status it refuses with is one line that names the codes
+//! (see `cocotalk_edge::describe`); then name it in [`router`] and in `Api`. A test compares the two.
 
 mod account;
 mod describe;

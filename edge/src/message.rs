@@ -53,6 +53,26 @@ pub struct PostText {
     pub mentions: Vec<UserId>,
 }
 
+/// A message that is said, over HTTP and over the socket alike.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct MessageSent {
+    /// The room.
+    #[schema(value_type = Uuid)]
+    pub room_id: RoomId,
+    /// The message.
+    #[schema(value_type = Uuid)]
+    pub message_id: MessageId,
+    /// Its place in the room.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// The room's version with it.
+    #[schema(minimum = 1)]
+    pub version: u64,
+    /// When it was said, as everybody sees it.
+    #[schema(value_type = String, format = DateTime)]
+    pub sent_at: Instant,
+}
+
 /// What was uploaded before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PostMedia {

@@ -4,6 +4,7 @@
 //! is ours to mend into the log, once. Nothing of a 5xx leaves the house but a fixed text and the request's id.
 
 mod details;
+mod example;
 mod refusal;
 mod store;
 
@@ -53,6 +54,11 @@ macro_rules! codes {
                 match self {
                     $(Self::$variant => $title.trim_ascii(),)+
                 }
+            }
+
+            /// What is told about it where nothing is to be added.
+            fn usual_detail(self) -> &'static str {
+                self.fixed_detail().unwrap_or(self.title())
             }
 
             const fn fixed_detail(self) -> Option<&'static str> {
@@ -195,7 +201,7 @@ impl Problem {
         let unavailable = code.status() == StatusCode::SERVICE_UNAVAILABLE;
         Self(Box::new(Parts {
             code,
-            detail: Cow::Borrowed(code.fixed_detail().unwrap_or(code.title())),
+            detail: Cow::Borrowed(code.usual_detail()),
             errors: Vec::new(),
             retry_after_s: unavailable.then_some(1),
             cause: None,
@@ -282,15 +288,7 @@ impl Problem {
         metrics::counter!(PROBLEMS, "code" => code.as_str()).increment(1);
         let request_id = request_id.map(|id| id.to_string());
         log(code, request_id.as_deref().unwrap_or_default(), cause.as_deref());
-        ProblemDetails {
-            kind: format!("/docs/problems/{}", code.as_str()),
-            title: code.title(),
-            status: code.status().as_u16(),
-            detail,
-            code: code.as_str(),
-            request_id,
-            errors,
-        }
+        ProblemDetails::new(code, detail, request_id, errors)
     }
 
     fn headers(&self) -> HeaderMap {

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+pub(crate) mod describe;
+
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::position::Position;
 use cocotalk_application::sealing::Keys;
@@ -36,13 +38,14 @@ pub struct Frame {
     pub r#type: Type,
     /// Where.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false, example = "0198c0de-7a1c-7000-8000-000000000001")]
     pub room_id: Option<RoomId>,
     /// The number of the event in its room; absent for what is no event of the room.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>, nullable = false)]
     pub version: Option<Version>,
     /// Its place in the log, in the form of `X-Position`.
+    #[schema(example = "17:204")]
     pub position: String,
     /// When.
     #[schema(value_type = String, format = DateTime)]

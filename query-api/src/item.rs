@@ -88,13 +88,13 @@ pub struct Item {
     pub seq: Seq,
     /// Its id, if it is a message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false, example = "0198c0de-7a1c-7000-8000-000000000003")]
     pub message_id: Option<MessageId>,
     /// What it is.
     pub kind: Kind,
     /// Who wrote it or did it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<uuid::Uuid>, nullable = false)]
+    #[schema(value_type = Option<uuid::Uuid>, nullable = false, example = "0198c0de-7a1c-7000-8000-000000000002")]
     pub author_id: Option<UserId>,
     /// The people a membership line names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -113,7 +113,7 @@ pub struct Item {
     pub sent_at: Instant,
     /// The text of a message; absent where it was deleted or its author was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(nullable = false, example = "점심 뭐 먹지?")]
     pub text: Option<String>,
     /// The message it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +139,7 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reaction {
     /// The emoji.
+    #[schema(example = "👍")]
     pub emoji: String,
     /// How many people.
     pub count: u64,

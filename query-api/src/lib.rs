@@ -10,6 +10,10 @@
 //! Write `src/<view>/<get|list>.rs` with a handler that takes an `Identity`, a strict `Query` and a `MinPosition`, waits for
 //! the projections it reads, and asks the read model for lists, never for one item of its answer at a time; then name it in
 //! [`router`] and in `describe::Api`. A test compares the two.
+//!
+//! # How to add a frame
+//! An event: a variant of `frame::Type` and its line in `frame::describe::TYPES`. Another frame of the server: a variant of
+//! `live::server_frame::ServerFrame`; of a client: one of `live::client_frame::ClientFrame`. Its description follows.
 
 mod activity;
 pub mod change;
@@ -50,6 +54,11 @@ pub fn router(state: QueryState) -> Router {
         .route("/v1/rooms/{room_id}/members", get(member::list::list))
         .route("/v1/rooms/{room_id}/messages", get(message::list::list))
         .with_state(state)
+}
+
+/// What the live socket is: an `AsyncAPI` document.
+pub fn asyncapi() -> serde_json::Value {
+    live::describe::asyncapi()
 }
 
 /// What the queries are, to be merged with what the commands are.

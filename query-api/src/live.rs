@@ -4,18 +4,21 @@
 //! - `window`: the newest events, for those who were away for a moment; `facts` is what they say of their rooms.
 //! - `marks`: what is told of read marks, with numbers of their own place in the log.
 //! - `rendered`: an event as text, encoded once for a whole room.
-//! - `socket`: one connection; `close` is why it ends, `client_frame` what it may say.
+//! - `socket`: one connection; `close` is why it ends, `client_frame` what it may say, `server_frame` what it is told.
+//! - `describe`: all of that as a document, `AsyncAPI` 3.0.
 //!
 //! Delivery is at most once on the wire, and nothing is lost: a frame carries its room's version, a hole is filled by
 //! `changes`, a reconnect by the cursor.
 
 mod client_frame;
 mod close;
+pub(crate) mod describe;
 mod facts;
 mod hub;
 mod marks;
 mod metrics;
 mod rendered;
+mod server_frame;
 mod settings;
 mod socket;
 mod sockets;
@@ -30,13 +33,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::get;
 use cocotalk_application::command_bus::Accepted;
 use cocotalk_application::use_case::mark_read::MarkRead;
-use cocotalk_application::use_case::send_message::SentAnswer;
 use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_edge::auth::{Identity, TokenError};
@@ -44,16 +46,15 @@ use cocotalk_edge::command::{Commands, Order};
 use cocotalk_edge::door::Door;
 use cocotalk_edge::message;
 use cocotalk_edge::problem::{Code, Problem};
+use cocotalk_edge::query::{Nothing, Query};
 use cocotalk_edge::rate::Limiter;
-use cocotalk_edge::scope::RequestId;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use client_frame::Send;
 use close::Close;
 pub use hub::{Hub, HubPorts};
-use rendered::text;
+use server_frame::ServerFrame;
 pub use settings::LiveSettings;
 use socket::Answer;
 use sockets::SocketId;
@@ -86,8 +87,22 @@ pub fn router(live: Arc<Live>) -> Router {
     Router::new().route("/v1/live", get(upgrade)).with_state(live)
 }
 
-async fn upgrade(
+/// Open the live socket
+///
+/// A WebSocket. What is said on it is described by `/v1/asyncapi.json`; the token comes with the first frame.
+#[utoipa::path(
+    get,
+    path = "/v1/live",
+    tag = "live",
+    operation_id = "open_live",
+    responses(
+        (status = 101, description = "Say `hello` now"),
+        (status = 426, description = "`upgrade_required`"),
+    ),
+)]
+pub(crate) async fn upgrade(
     State(live): State<Arc<Live>>,
+    Query(Nothing {}): Query<Nothing>,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let socket = socket.map_err(|rejection| Problem::new(Code::UpgradeRequired).detail(rejection.body_text()))?;
@@ -148,10 +163,12 @@ impl Live {
     async fn send(&self, identity: Identity, send: Send) -> Answer {
         let key = send.idempotency_key;
         let frame = match self.try_send(identity, &send).await {
-            Ok(accepted) => ack_frame(key, &accepted),
-            Err(problem) => problem_frame(Some(key), problem),
+            Ok(accepted) => ServerFrame::ack(key, &accepted),
+            Err(problem) => ServerFrame::problem(Some(key), problem),
         };
-        Answer { frames: vec![frame] }
+        Answer {
+            frames: vec![frame.text()],
+        }
     }
 
     /// The same as over HTTP, and counted with it.
@@ -170,7 +187,7 @@ impl Live {
         let mut frames = Vec::new();
         for (room_id, seq) in marks {
             if let Err(problem) = self.mark_one(id, identity, room_id, seq).await {
-                frames.push(problem_frame(None, problem));
+                frames.push(ServerFrame::problem(None, problem).text());
             }
         }
         Answer { frames }
@@ -197,47 +214,6 @@ impl Live {
     }
 }
 
-#[derive(Serialize)]
-struct Ack<'a> {
-    op: &'static str,
-    idempotency_key: CommandId,
-    #[serde(flatten)]
-    sent: Option<SentAnswer>,
-    position: &'a str,
-    replayed: bool,
-}
-
-/// What a client is told whose message was taken: what it would have got over HTTP.
-fn ack_frame(key: CommandId, accepted: &Accepted) -> Utf8Bytes {
-    let sent = serde_json::from_str(accepted.answer.body.get()).ok();
-    let (position, replayed) = (&accepted.position.to_string(), accepted.replayed);
-    text(&Ack {
-        op: "ack",
-        idempotency_key: key,
-        sent,
-        position,
-        replayed,
-    })
-}
-
-#[derive(Serialize)]
-struct ProblemFrame<'a, P: Serialize> {
-    op: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idempotency_key: Option<CommandId>,
-    problem: &'a P,
-}
-
-/// What is wrong, as a frame.
-fn problem_frame(key: Option<CommandId>, problem: Problem) -> Utf8Bytes {
-    let details = problem.into_details(Some(RequestId::next()));
-    text(&ProblemFrame {
-        op: "problem",
-        idempotency_key: key,
-        problem: &details,
-    })
-}
-
 /// The key in a frame that is not understood, so that its sender knows which one it was.
 fn key_of(frame: &str) -> Option<CommandId> {
     #[derive(serde::Deserialize)]
@@ -247,18 +223,4 @@ fn key_of(frame: &str) -> Option<CommandId> {
     serde_json::from_str::<Keyed>(frame)
         .ok()
         .map(|keyed| keyed.idempotency_key)
-}
-
-/// Asks a client to come back after a moment, each after another one.
-fn reconnect_frame() -> Utf8Bytes {
-    #[derive(Serialize)]
-    struct Reconnect {
-        op: &'static str,
-        after_ms: u64,
-    }
-    let after_ms = rand::random_range(500..5_000);
-    text(&Reconnect {
-        op: "reconnect",
-        after_ms,
-    })
 }

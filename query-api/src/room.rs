@@ -32,7 +32,7 @@ pub struct Room {
     /// What kind of room.
     pub kind: Kind,
     /// The name of a group; null if it has none.
-    #[schema(required)]
+    #[schema(required, example = "주말 등산")]
     pub name: Option<String>,
     /// How many are in it.
     pub member_count: u32,
@@ -73,6 +73,7 @@ pub struct Person {
     #[schema(value_type = uuid::Uuid)]
     pub user_id: UserId,
     /// The name that others see; empty where the person was erased.
+    #[schema(example = "보람")]
     pub display_name: String,
 }
 

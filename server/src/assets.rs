@@ -61,7 +61,8 @@ async fn docs() -> Html<String> {
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>CocoTalk API</title><h1>CocoTalk API</h1>\
          <p><a href=\"/docs/api/\">Browse the API</a>, or take its description: \
-         <a href=\"/v1/openapi.json\">openapi.json</a>.</p><h2>Problems</h2><ul>{problems}</ul></html>"
+         <a href=\"/v1/openapi.json\">openapi.json</a>. The live socket is described by \
+         <a href=\"/v1/asyncapi.json\">asyncapi.json</a>.</p><h2>Problems</h2><ul>{problems}</ul></html>"
     ))
 }
 

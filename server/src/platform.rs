@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
+use axum::routing::get;
+use axum::{Json, Router};
 use cocotalk_application::command_bus::LaneBus;
 use cocotalk_application::port::event_log::{EventLog, LogReader};
 use cocotalk_application::sealing::Sealing;
@@ -186,7 +187,10 @@ impl Platform {
 
     /// Everything that is served to clients.
     pub fn router(&self, layer: &EdgeLayer) -> Router {
-        let mut routes = Router::new().merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi()));
+        let live = Json(cocotalk_query_api::asyncapi());
+        let mut routes = Router::new()
+            .merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi()))
+            .route("/v1/asyncapi.json", get(async move || live));
         if let Some(commands) = &self.commands {
             routes = routes
                 .merge(cocotalk_command_api::router(commands.clone()))

@@ -5,6 +5,7 @@
 pub(crate) mod client;
 #[cfg(feature = "otlp")]
 pub(crate) mod collector;
+pub(crate) mod contract;
 pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod quiet;

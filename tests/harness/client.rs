@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::harness::contract::Contract;
 use crate::harness::person::Person;
 use crate::harness::quiet::Quiet;
 use crate::stage::{MAY_LAG, Stage};
@@ -205,6 +206,7 @@ impl Api {
             headers: Vec::new(),
             body: None,
             patient: false,
+            described: true,
         }
     }
 
@@ -308,6 +310,7 @@ pub(crate) struct Call {
     headers: Vec<(String, String)>,
     body: Option<Bytes>,
     patient: bool,
+    described: bool,
 }
 
 impl Call {
@@ -363,11 +366,22 @@ impl Call {
         self.header("x-min-position", position)
     }
 
-    /// One try. An error is a connection that could not be made or that broke before the answer was complete.
+    /// Gets a description itself, before there is one to hold the answer against.
+    pub(crate) fn undescribed(mut self) -> Self {
+        self.described = false;
+        self
+    }
+
+    /// One try, whose answer must be one that is described. An error is a connection that could not be made or that broke before the answer was complete.
     pub(crate) async fn attempt(&self) -> Result<Reply> {
-        tokio::time::timeout(PATIENCE, self.exchange())
-            .await
-            .context("no answer in time")?
+        let answer = tokio::time::timeout(PATIENCE, self.exchange());
+        let reply = answer.await.context("no answer in time")??;
+        if self.described {
+            let contract = Contract::served().await;
+            let kept = contract.check_answer(&self.method, &self.path, &reply);
+            kept.unwrap_or_else(|why| panic!("not as described: {why}: {reply}"));
+        }
+        Ok(reply)
     }
 
     async fn exchange(&self) -> Result<Reply> {
@@ -429,7 +443,7 @@ impl IntoFuture for Call {
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    asked: String,
+    pub(crate) asked: String,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,

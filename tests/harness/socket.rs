@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::harness::client::{Api, PATIENCE, Seen, positions, text};
+use crate::harness::contract::Contract;
 use crate::harness::person::Person;
 use crate::stage::MAY_LAG;
 
@@ -36,6 +37,7 @@ pub(crate) struct Socket {
     /// Where the read model was when they looked last: a frame from before tells them nothing.
     looked: Seen,
     stream: WebSocketStream<TcpStream>,
+    contract: &'static Contract,
     waiting: VecDeque<Value>,
     /// The `ready` frame, once there was one.
     pub(crate) ready: Value,
@@ -73,6 +75,7 @@ impl Socket {
             api: None,
             looked: Seen::new(),
             stream,
+            contract: Contract::served().await,
             waiting: VecDeque::new(),
             ready: Value::Null,
         })
@@ -284,6 +287,8 @@ impl Socket {
 
     fn take(&self, text: &str) -> Value {
         let frame: Value = serde_json::from_str(text).unwrap();
+        let kept = self.contract.check_frame(&frame);
+        kept.unwrap_or_else(|why| panic!("not as described: {why}: {frame}"));
         if let (Some(api), Some(position)) = (&self.api, frame["position"].as_str()) {
             api.note(position);
         }

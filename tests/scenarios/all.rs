@@ -9,6 +9,7 @@
 mod accounts;
 mod authorisation;
 mod contract;
+mod descriptions;
 mod events;
 mod groups;
 mod history;

@@ -19,7 +19,7 @@ use cocotalk_edge::client::LoopbackOnly;
 use cocotalk_edge::command::{Commands, FieldErrors, traceparent};
 use cocotalk_edge::idempotency::Idempotency;
 use cocotalk_edge::position::Landed;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use cocotalk_edge::query::{Nothing, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -49,6 +49,7 @@ pub(crate) struct AccountMade {
     #[schema(value_type = Uuid)]
     pub(super) user_id: UserId,
     /// A token for `Authorization: Bearer`.
+    #[schema(example = "<access token>")]
     pub(super) access_token: String,
 }
 
@@ -70,8 +71,8 @@ struct Profile<'a> {
     request_body(content = NewAccount, example = json!({"handle": "boram_kim", "display_name": "보람"})),
     responses(
         (status = 201, description = "It is yours", body = AccountMade),
-        (status = 404, description = "`not_found`: not from this machine", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`handle_taken`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`: not from this machine"),
+        (status = 409, description = "`handle_taken`"),
     ),
 )]
 pub(crate) async fn create_dev(

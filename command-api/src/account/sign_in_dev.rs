@@ -9,7 +9,7 @@ use cocotalk_domain::text::Handle;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::client::LoopbackOnly;
 use cocotalk_edge::command::FieldErrors;
-use cocotalk_edge::problem::{Code, Problem, ProblemDetails};
+use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_edge::query::{Nothing, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,7 +37,7 @@ pub(crate) struct DevSession {
     request_body(content = DevSession, example = json!({"handle": "boram_kim"})),
     responses(
         (status = 201, description = "You are in", body = AccountMade),
-        (status = 404, description = "`user_not_found`, or `not_found`: not from this machine", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`user_not_found`, or `not_found`: not from this machine"),
     ),
 )]
 pub(crate) async fn sign_in_dev(

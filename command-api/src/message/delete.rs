@@ -9,7 +9,7 @@ use cocotalk_domain::id::{MessageId, RoomId};
 use cocotalk_edge::command::{CallerWith, Commands};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -47,9 +47,9 @@ pub(crate) enum Whom {
     ),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 403, description = "`not_allowed`: somebody else wrote it", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`, `message_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`message_too_old`, `too_many_hidden`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`: somebody else wrote it"),
+        (status = 404, description = "`room_not_found`, `message_not_found`"),
+        (status = 409, description = "`message_too_old`, `too_many_hidden`"),
     ),
 )]
 pub(crate) async fn delete(

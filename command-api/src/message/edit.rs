@@ -11,7 +11,7 @@ use cocotalk_edge::command::{Caller, Commands, FieldErrors};
 use cocotalk_edge::message::seal_text;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,9 +40,9 @@ pub(crate) struct MessageChange {
     request_body(content = MessageChange, example = json!({"text": "점심은 냉면!"})),
     responses(
         (status = 200, description = "It says so", body = MessageAt),
-        (status = 403, description = "`not_allowed`: somebody else wrote it", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`, `message_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`message_deleted`, `message_too_old`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`: somebody else wrote it"),
+        (status = 404, description = "`room_not_found`, `message_not_found`"),
+        (status = 409, description = "`message_deleted`, `message_too_old`"),
     ),
 )]
 pub(crate) async fn edit(

@@ -9,7 +9,7 @@ use cocotalk_domain::text::Emoji;
 use cocotalk_edge::command::{Caller, Commands};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Code, Problem, ProblemDetails};
+use cocotalk_edge::problem::{Code, Problem};
 
 /// Take a reaction back
 ///
@@ -25,8 +25,8 @@ use cocotalk_edge::problem::{Code, Problem, ProblemDetails};
     ),
     responses(
         (status = 204, description = "It is not there"),
-        (status = 404, description = "`room_not_found`, `message_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_emoji`, `unknown_query_parameter`, `invalid_idempotency_key`, `idempotency_key_reused`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`room_not_found`, `message_not_found`"),
+        (status = 422, description = "`invalid_emoji`"),
     ),
 )]
 pub(crate) async fn take_reaction(

@@ -13,7 +13,7 @@ use cocotalk_edge::body::{Json, object};
 use cocotalk_edge::command::{Caller, Commands, FieldErrors};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Code, Problem, ProblemDetails};
+use cocotalk_edge::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -101,10 +101,10 @@ impl From<Allowed> for Who {
     ),
     responses(
         (status = 200, description = "It is so", body = RoomAt),
-        (status = 403, description = "`not_allowed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`only_in_groups`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields`, `media_not_available`, `idempotency_key_reused`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`"),
+        (status = 404, description = "`room_not_found`"),
+        (status = 409, description = "`only_in_groups`"),
+        (status = 422, description = "`invalid_fields`, `media_not_available`"),
     ),
 )]
 pub(crate) async fn change(

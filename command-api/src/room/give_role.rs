@@ -10,7 +10,7 @@ use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -61,9 +61,9 @@ impl From<GivenRole> for Role {
     request_body(content = NewRole, example = json!({"role": "admin"})),
     responses(
         (status = 200, description = "It is so", body = RoomAt),
-        (status = 403, description = "`not_allowed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`, `member_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`only_in_groups`, `owner_must_hand_over`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`"),
+        (status = 404, description = "`room_not_found`, `member_not_found`"),
+        (status = 409, description = "`only_in_groups`, `owner_must_hand_over`"),
     ),
 )]
 pub(crate) async fn give_role(

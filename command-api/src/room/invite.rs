@@ -9,7 +9,7 @@ use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,10 +40,10 @@ pub(crate) struct InviteMembers {
     responses(
         (status = 200, description = "They are in the group", body = RoomAt),
         (status = 201, description = "A new group, made from a direct room", body = RoomAt),
-        (status = 403, description = "`not_allowed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`cannot_be_invited`, `too_many_members`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields`, `too_few_members`, `idempotency_key_reused`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`"),
+        (status = 404, description = "`room_not_found`"),
+        (status = 409, description = "`cannot_be_invited`, `too_many_members`"),
+        (status = 422, description = "`invalid_fields`, `too_few_members`"),
     ),
 )]
 pub(crate) async fn invite(

@@ -8,7 +8,7 @@ use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_edge::command::{Caller, Commands};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 
 /// Kick a member
 ///
@@ -24,9 +24,9 @@ use cocotalk_edge::problem::{Problem, ProblemDetails};
     ),
     responses(
         (status = 204, description = "They are out"),
-        (status = 403, description = "`not_allowed`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`, `member_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`only_in_groups`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`"),
+        (status = 404, description = "`room_not_found`, `member_not_found`"),
+        (status = 409, description = "`only_in_groups`"),
     ),
 )]
 pub(crate) async fn kick(

@@ -8,7 +8,7 @@ use cocotalk_domain::id::RoomId;
 use cocotalk_edge::command::{Caller, Commands};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 
 /// Leave a room
 ///
@@ -21,7 +21,7 @@ use cocotalk_edge::problem::{Problem, ProblemDetails};
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 204, description = "You have left"),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`room_not_found`"),
     ),
 )]
 pub(crate) async fn leave(

@@ -12,7 +12,7 @@ use cocotalk_domain::text::RoomName;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands, text_error};
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Code, FieldError, Problem, ProblemDetails};
+use cocotalk_edge::problem::{Code, FieldError, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -142,9 +142,9 @@ impl Fields {
     responses(
         (status = 201, description = "It is open", body = RoomAt),
         (status = 200, description = "The direct room was open before", body = RoomAt),
-        (status = 404, description = "`user_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`cannot_be_invited`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields`, `too_few_members`, `media_not_available`, `idempotency_key_reused`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`user_not_found`"),
+        (status = 409, description = "`cannot_be_invited`"),
+        (status = 422, description = "`invalid_fields`, `too_few_members`, `media_not_available`"),
     ),
 )]
 pub(crate) async fn open(

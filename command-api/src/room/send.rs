@@ -6,12 +6,10 @@ use axum::extract::State;
 use cocotalk_domain::id::RoomId;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands};
-use cocotalk_edge::message::{self, PostMessage};
+use cocotalk_edge::message::{self, MessageSent, PostMessage};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
-
-use crate::describe::MessageSent;
+use cocotalk_edge::problem::Problem;
 
 /// Send a message
 ///
@@ -27,9 +25,9 @@ use crate::describe::MessageSent;
     ),
     responses(
         (status = 201, description = "It is said", body = MessageSent),
-        (status = 404, description = "`room_not_found`, `message_not_found`: the one that is answered", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 409, description = "`recipient_gone`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 422, description = "`invalid_fields`, `mentions_no_member`, `media_not_available`, `idempotency_key_reused`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`room_not_found`, `message_not_found`: the one that is answered"),
+        (status = 409, description = "`recipient_gone`"),
+        (status = 422, description = "`invalid_fields`, `mentions_no_member`, `media_not_available`"),
     ),
 )]
 pub(crate) async fn send(

@@ -10,7 +10,7 @@ use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -37,7 +37,7 @@ pub(crate) struct ReadMarker {
     request_body(content = ReadMarker, example = json!({"seq": 12})),
     responses(
         (status = 204, description = "Read up to there, or further already"),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`room_not_found`"),
     ),
 )]
 pub(crate) async fn mark_read(

@@ -13,7 +13,7 @@ use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands, FieldErrors};
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
-use cocotalk_edge::problem::{FieldError, Problem, ProblemDetails};
+use cocotalk_edge::problem::{FieldError, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -54,8 +54,8 @@ pub(crate) struct Preferences {
     ),
     responses(
         (status = 204, description = "It is so"),
-        (status = 422, description = "`invalid_fields`, `not_in_the_future`, `idempotency_key_reused`", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "`invalid_fields`, `not_in_the_future`"),
+        (status = 404, description = "`room_not_found`"),
     ),
 )]
 pub(crate) async fn set_preferences(

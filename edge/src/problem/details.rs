@@ -6,6 +6,8 @@ use cocotalk_domain::id::UserId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Code;
+
 /// One field that was not valid, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
@@ -35,6 +37,7 @@ impl FieldError {
 
 /// A problem as clients see it, over HTTP and over the socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!(Code::RoomNotFound.example()))]
 pub struct ProblemDetails {
     /// Where the page about this code is.
     #[serde(rename = "type")]
@@ -56,4 +59,24 @@ pub struct ProblemDetails {
     /// The fields that were not valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+}
+
+impl ProblemDetails {
+    /// What everything but the request follows from.
+    pub(super) fn new(
+        code: Code,
+        detail: Cow<'static, str>,
+        request_id: Option<String>,
+        errors: Vec<FieldError>,
+    ) -> Self {
+        Self {
+            kind: format!("/docs/problems/{}", code.as_str()),
+            title: code.title(),
+            status: code.status().as_u16(),
+            detail,
+            code: code.as_str(),
+            request_id,
+            errors,
+        }
+    }
 }

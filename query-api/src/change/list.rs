@@ -13,7 +13,7 @@ use cocotalk_domain::stream::StreamId;
 use cocotalk_edge::auth::Identity;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::MinPosition;
-use cocotalk_edge::problem::{Code, Problem, ProblemDetails};
+use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_edge::query::Query;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -58,8 +58,8 @@ pub struct Changes {
     params(("room_id" = Uuid, Path, description = "The room"), ChangesQuery),
     responses(
         (status = 200, description = "Everything up to the newest event", body = Changes),
-        (status = 409, description = "`too_far_behind`: fetch the room and its messages anew", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 409, description = "`too_far_behind`: fetch the room and its messages anew"),
+        (status = 404, description = "`room_not_found`"),
     ),
 )]
 pub(crate) async fn list(

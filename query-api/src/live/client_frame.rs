@@ -9,9 +9,10 @@ use cocotalk_edge::message::PostMessage;
 use cocotalk_edge::problem::{Code, Problem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 /// A frame of a client after its hello.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum ClientFrame {
     /// Are you there?
@@ -19,11 +20,13 @@ pub(super) enum ClientFrame {
     /// I am typing.
     Typing {
         /// Where.
+        #[schema(value_type = Uuid)]
         room_id: RoomId,
     },
     /// I have read up to here.
     Read {
         /// Where.
+        #[schema(value_type = Uuid)]
         room_id: RoomId,
         /// Up to which item.
         seq: u64,
@@ -31,6 +34,7 @@ pub(super) enum ClientFrame {
     /// This is the room I look at, or none.
     Focus {
         /// Which.
+        #[schema(value_type = Option<Uuid>)]
         room_id: Option<RoomId>,
     },
     /// Say something; parsed apart.
@@ -38,23 +42,30 @@ pub(super) enum ClientFrame {
     Send(Box<Send>),
 }
 
-/// A message sent over the socket: the same as posting it over HTTP with this key.
-#[derive(Debug, Deserialize)]
+/// Say something: the same as posting it over HTTP with this key. Answered with `ack` or `problem`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Send)]
 pub(super) struct Send {
     #[serde(rename = "op")]
+    #[schema(inline)]
     _op: SendOp,
+    /// Where.
+    #[schema(value_type = Uuid)]
     pub(super) room_id: RoomId,
+    /// The id of this command, chosen by you: a retry with it is answered as before and done once.
+    #[schema(value_type = Uuid)]
     pub(super) idempotency_key: CommandId,
     /// What the header of this name is to a request: one that is not well-formed is passed over.
     #[serde(default)]
     traceparent: Option<String>,
-    /// A [`PostMessage`]: what is wrong with it is told as it is over HTTP.
+    /// The body of the call over HTTP: what is wrong with it is told as it is there.
+    #[schema(value_type = PostMessage)]
     message: Box<RawValue>,
 }
 
 /// The word that makes a frame a send.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum SendOp {
     Send,
@@ -94,19 +105,24 @@ impl Send {
     }
 }
 
-/// The first frame.
-#[derive(Debug, Deserialize)]
+/// The first frame of a client. Answered with `ready`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Hello)]
 pub(super) struct Hello {
+    #[schema(inline)]
     pub(super) op: HelloOp,
+    /// The access token; without one there is no `ready`.
     #[serde(default)]
+    #[schema(example = "<access token>")]
     pub(super) token: Option<String>,
+    /// The newest cursor of the connection before, to be told what was missed.
     #[serde(default)]
     pub(super) cursor: Option<String>,
 }
 
 /// The word that makes a frame a hello.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum HelloOp {
     Hello,

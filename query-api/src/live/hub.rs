@@ -23,19 +23,19 @@ use cocotalk_application::position::Cursor;
 use cocotalk_application::sealing::{Keys, Sealing};
 use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::stream::SLICES;
-use serde::Serialize;
 use tokio::sync::{broadcast, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::marks::{Marks, Telling, mark_of};
 use super::rendered::{Rendered, text};
+use super::server_frame::{self, ServerFrame};
 use super::settings::LiveSettings;
 use super::sockets::SocketId;
 use super::tables::Tables;
 use super::window::Window;
 use crate::checkpoints::Checkpoints;
-use crate::frame::{Gone, Op, unread_changed};
+use crate::frame::{Gone, unread_changed};
 pub(super) use join::{JoinError, Joined, Resumed};
 
 /// Heartbeats are spread over this many turns of a heartbeat's length.
@@ -181,15 +181,7 @@ impl Hub {
     }
 
     fn tell_typing(&self, typing: Typing) {
-        let frame = TypingFrame {
-            op: Op::Event,
-            r#type: "typing",
-            room_id: typing.room_id,
-            at: self.ports.clock.now(),
-            data: TypingData {
-                user_id: typing.user_id,
-            },
-        };
+        let frame = server_frame::Typing::new(typing.room_id, typing.user_id, self.ports.clock.now());
         self.tables().tell_typing(typing.room_id, typing.user_id, &text(&frame));
     }
 
@@ -204,27 +196,8 @@ impl Hub {
 
 /// The heartbeat with how far everything was told.
 pub(super) fn heartbeat_frame(cursor: &Cursor) -> Utf8Bytes {
-    #[derive(Serialize)]
-    struct Heartbeat {
-        op: &'static str,
-        cursor: String,
-    }
-    text(&Heartbeat {
-        op: "heartbeat",
+    ServerFrame::Heartbeat {
         cursor: cursor.to_string(),
-    })
-}
-
-#[derive(Serialize)]
-struct TypingFrame {
-    op: Op,
-    r#type: &'static str,
-    room_id: RoomId,
-    at: cocotalk_domain::time::Instant,
-    data: TypingData,
-}
-
-#[derive(Serialize)]
-struct TypingData {
-    user_id: UserId,
+    }
+    .text()
 }

@@ -16,14 +16,13 @@ use cocotalk_edge::problem::{Code, Problem};
 use futures_channel::mpsc;
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt, StreamExt};
-use serde::Serialize;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Live;
 use super::client_frame::{ClientFrame, Hello, HelloOp};
 use super::close::Close;
-use super::hub::{JoinError, Joined, Resumed, heartbeat_frame};
-use super::rendered::text;
+use super::hub::{JoinError, Joined, heartbeat_frame};
+use super::server_frame::ServerFrame;
 use super::sockets::{Outgoing, SocketId};
 
 /// Problems after which a client that does not mend its ways is closed.
@@ -36,15 +35,6 @@ const WRITES_AT_ONCE: usize = 64;
 const GATHERED_MARKS: usize = 200;
 /// How long a closing handshake may take.
 const CLOSING: Duration = Duration::from_secs(1);
-
-#[derive(Serialize)]
-struct Ready {
-    op: &'static str,
-    session_id: String,
-    heartbeat_ms: u64,
-    cursor: String,
-    resumed: Resumed,
-}
 
 /// Serves one socket from its first frame to its end.
 pub(super) async fn serve(mut socket: WebSocket, live: Arc<Live>) {
@@ -168,15 +158,14 @@ impl Connection {
             work: None,
             marks: None,
         };
-        let ready = text(&Ready {
-            op: "ready",
-            session_id: connection.identity.session_id.to_string(),
+        let ready = ServerFrame::Ready {
+            session_id: connection.identity.session_id,
             heartbeat_ms: connection.live.hub.settings.heartbeat_ms,
             cursor: cursor.to_string(),
             resumed,
-        });
+        };
         metrics::counter!(super::metrics::HELLOS, "resumed" => resumed.label()).increment(1);
-        let mut frames = vec![ready];
+        let mut frames = vec![ready.text()];
         if !missed.is_empty() {
             frames.extend(missed);
             frames.push(heartbeat_frame(&now));
@@ -282,7 +271,7 @@ impl Connection {
                     self.feed(Message::Ping(axum::body::Bytes::new())).await?;
                 }
                 Outgoing::Reconnect => {
-                    self.feed(Message::Text(super::reconnect_frame())).await?;
+                    self.feed(Message::Text(ServerFrame::reconnect().text())).await?;
                     leaving = true;
                 }
             }
@@ -314,7 +303,7 @@ impl Connection {
 
     /// Tells the client what was wrong with a frame.
     async fn strike(&mut self, key: Option<CommandId>, problem: Problem) -> Result<(), Close> {
-        self.write(vec![Outgoing::Frame(super::problem_frame(key, problem))])
+        self.write(vec![Outgoing::Frame(ServerFrame::problem(key, problem).text())])
             .await?;
         self.count_strike()
     }
@@ -337,10 +326,7 @@ impl Connection {
             Err(problem) => return self.strike(super::key_of(frame), problem).await,
         };
         match frame {
-            ClientFrame::Ping {} => {
-                self.write(vec![Outgoing::Frame(Utf8Bytes::from_static(r#"{"op":"pong"}"#))])
-                    .await
-            }
+            ClientFrame::Ping {} => self.write(vec![Outgoing::Frame(ServerFrame::Pong {}.text())]).await,
             // Which room is looked at matters to pushes alone, and those come with devices: only its being one's own counts.
             ClientFrame::Focus { room_id } => {
                 let is_own = room_id.is_none_or(|room_id| self.live.hub.is_in(self.id, room_id));
@@ -367,7 +353,7 @@ impl Connection {
         if is_own_room {
             return Ok(());
         }
-        let problem = super::problem_frame(None, Problem::new(Code::RoomNotFound));
+        let problem = ServerFrame::problem(None, Problem::new(Code::RoomNotFound)).text();
         self.write(vec![Outgoing::Frame(problem)]).await
     }
 

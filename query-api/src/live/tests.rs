@@ -8,6 +8,7 @@ use cocotalk_application::port::event_log::Metadata;
 use cocotalk_application::position::Position;
 use cocotalk_application::sealing::Sealing;
 use cocotalk_application::use_case::Answer as Answered;
+use cocotalk_application::use_case::send_message::SentAnswer;
 use cocotalk_domain::id::{MessageId, SessionId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::stream::Slice;

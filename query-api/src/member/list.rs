@@ -10,7 +10,7 @@ use cocotalk_domain::time::Instant;
 use cocotalk_edge::auth::Identity;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::MinPosition;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use cocotalk_edge::query::{Nothing, Query};
 use serde::Serialize;
 use tokio::try_join;
@@ -36,6 +36,7 @@ pub struct Member {
     #[schema(value_type = uuid::Uuid)]
     pub user_id: UserId,
     /// The name that others see; empty where the person was erased.
+    #[schema(example = "보람")]
     pub display_name: String,
     /// What they may do.
     pub role: Role,
@@ -58,7 +59,7 @@ pub struct Member {
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 200, description = "Its members", body = MemberList),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`room_not_found`"),
     ),
 )]
 pub(crate) async fn list(

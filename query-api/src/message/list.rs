@@ -15,7 +15,7 @@ use cocotalk_edge::auth::Identity;
 use cocotalk_edge::page;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::MinPosition;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use cocotalk_edge::query::{self, Query};
 use serde::{Deserialize, Serialize};
 use tokio::try_join;
@@ -87,7 +87,7 @@ pub struct Timeline {
     params(("room_id" = Uuid, Path, description = "The room"), TimelineQuery),
     responses(
         (status = 200, description = "A page of the timeline", body = Timeline),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`room_not_found`"),
     ),
 )]
 pub(crate) async fn list(

@@ -9,7 +9,7 @@ use cocotalk_domain::room::RoomKind;
 use cocotalk_edge::auth::Identity;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::MinPosition;
-use cocotalk_edge::problem::{Problem, ProblemDetails};
+use cocotalk_edge::problem::Problem;
 use cocotalk_edge::query::{Nothing, Query};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,7 +51,7 @@ pub struct WholeRoom {
     params(("room_id" = Uuid, Path, description = "The room")),
     responses(
         (status = 200, description = "The room", body = WholeRoom),
-        (status = 404, description = "`room_not_found`", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 404, description = "`room_not_found`"),
     ),
 )]
 pub(crate) async fn get(

@@ -30,7 +30,7 @@ pub struct RoomList {
     /// The rooms.
     pub items: Vec<Room>,
     /// Where the next page begins; null on the last one.
-    #[schema(required)]
+    #[schema(required, example = json!(null))]
     pub next_cursor: Option<String>,
     /// Unread messages in all of my rooms, whatever the page.
     pub total_unread: u64,
@@ -48,6 +48,7 @@ pub struct RoomList {
     params(PageQuery),
     responses(
         (status = 200, description = "A page of my rooms", body = RoomList),
+        (status = 422, description = "`invalid_cursor`"),
     ),
 )]
 pub(crate) async fn list(

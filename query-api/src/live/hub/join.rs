@@ -16,6 +16,7 @@ use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::{FloorRaised, MessageHidden, PreferencesSet};
 use futures_channel::mpsc;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::marks::{Asked, mark_of};
 use super::super::rendered::Rendered;
@@ -33,11 +34,14 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 const REPLAY_EVENTS: usize = 20_000;
 
 /// How a connection resumes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in super::super) enum Resumed {
+    /// There was no cursor.
     New,
+    /// Everything that was missed follows.
     Replayed,
+    /// The cursor is too old or not one of ours: everything is to be fetched anew.
     Reset,
 }
 
