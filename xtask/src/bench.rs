@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
+use cocotalk_servers::Start;
+
 use crate::process;
 use crate::servers::{self, Lifetime};
 use crate::workspace;
@@ -42,7 +44,7 @@ fn run_cluster(args: &[&OsString]) -> anyhow::Result<ExitCode> {
         "--features",
         "cluster",
     ]))?;
-    let set = servers::start(Lifetime::Task)?;
+    let set = servers::start(Lifetime::Task, Start::Thorough)?;
     let driven = drive(driver()?.arg("cluster").args(args).envs(set.environment()));
     set.stop().and(driven)
 }

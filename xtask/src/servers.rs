@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::anyhow;
-use cocotalk_servers::{Given, Set};
+use cocotalk_servers::{Given, Set, Start};
 
 /// Whether servers outlive the task that started them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ impl Lifetime {
 }
 
 /// Gets and starts them, and says how long it took.
-pub(crate) fn start(lifetime: Lifetime) -> anyhow::Result<Set> {
+pub(crate) fn start(lifetime: Lifetime, how: Start) -> anyhow::Result<Set> {
     println!("starting PostgreSQL, Kafka and Cassandra (the first time they are fetched: a few minutes)");
     let started = Instant::now();
     let kept = (lifetime == Lifetime::Kept).then(Set::kept_folder);
-    let set = Set::start(Given::from(&environment), kept.as_deref())?;
+    let set = Set::start(Given::from(&environment), kept.as_deref(), how)?;
     println!("they answer, after {:.1} s", started.elapsed().as_secs_f64());
     Ok(set)
 }
@@ -69,7 +69,7 @@ impl Servers {
     /// What the programs that use them find in their environment.
     pub(crate) fn environment(&mut self) -> anyhow::Result<[(&'static str, String); 3]> {
         let lifetime = self.lifetime;
-        let start = || start(lifetime).map_err(|error| format!("{error:#}"));
+        let start = || start(lifetime, Start::Quick).map_err(|error| format!("{error:#}"));
         match self.started.get_or_insert_with(start) {
             Ok(set) => Ok(set.environment()),
             Err(why) => Err(anyhow!("the servers are not there: {why}")),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use anyhow::Context as _;
-use cocotalk_servers::Set;
+use cocotalk_servers::{Set, Start};
 
 use self::part::Part;
 use crate::servers::{self, Lifetime};
@@ -36,7 +36,7 @@ pub(crate) enum Extent {
 
 /// Starts it all, waits, and stops it in reverse order.
 pub(crate) fn run(extent: Extent, lifetime: Lifetime) -> anyhow::Result<ExitCode> {
-    let set = servers::start(lifetime)?;
+    let set = servers::start(lifetime, Start::Quick)?;
     for (name, value) in set.environment() {
         println!("export {name}={value}");
     }

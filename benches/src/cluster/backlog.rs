@@ -69,7 +69,8 @@ async fn fill(platform: &Platform, relay: &Running) -> Result<()> {
     let rooms = node.rooms(ROOMS).await?;
     let each = EVENTS / ROOMS;
     let fill = |room: &(RoomId, UserId)| node.fill(*room, each as u64);
-    for some in rooms.chunks(100) {
+    // Few enough at a time for the queues of the lanes.
+    for some in rooms.chunks(4) {
         try_join_all(some.iter().map(fill)).await?;
     }
     let deadline = Instant::now() + DEADLINE;

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::artefacts::Artefacts;
 use crate::folder::{Folder, Place};
 use crate::handshake;
-use crate::java;
+use crate::java::{self, Start};
 use crate::need::{self, Need};
 use crate::port::loopback;
 use crate::server::{Launch, Server};
@@ -34,6 +34,8 @@ pub struct Options {
     pub place: Place,
     /// Its heap, MiB (256).
     pub heap_mib: u32,
+    /// What its virtual machine is good at.
+    pub start: Start,
     /// How long a member of a group may be silent at the least, milliseconds (500: tests of a lost member need not wait for
     /// the six seconds that it asks for by itself).
     pub min_session_ms: u32,
@@ -47,6 +49,7 @@ impl Default for Options {
         Self {
             place: Place::Fresh,
             heap_mib: 256,
+            start: Start::Quick,
             min_session_ms: 500,
             proxy_port: None,
         }
@@ -73,7 +76,7 @@ pub fn start(options: &Options) -> anyhow::Result<Server> {
     let data = folder.path().join("data");
     let file = folder.path().join("server.properties");
     fs::write(&file, properties(&ports, &data, options.min_session_ms))?;
-    let mut arguments = java::arguments(options.heap_mib, java::Start::Quick);
+    let mut arguments = java::arguments(options.heap_mib, options.start);
     arguments.extend(["-cp".into(), format!("{}/*", libraries.display())]);
     if !data.join("meta.properties").exists() {
         format(&arguments, &file, &data, &folder)?;

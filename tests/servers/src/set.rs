@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use crate::folder::Place;
 use crate::given::{self, Given};
+use crate::java::Start;
 use crate::life::Life;
 use crate::need::{self, Need};
 use crate::server::Server;
@@ -42,10 +43,15 @@ impl Set {
     }
 
     /// Starts those that are not given, side by side. With `kept` they are those in this folder, and run on when we end.
-    pub fn start(given: Given, kept: Option<&Path>) -> anyhow::Result<Self> {
+    /// Thorough ones have the heaps that their makers ship them with, or near that.
+    pub fn start(given: Given, kept: Option<&Path>, start: Start) -> anyhow::Result<Self> {
         Self::install(&given)?;
         let place = |name: &str| kept.map_or(Place::Fresh, |folder| Place::Kept(folder.join(name)));
         let (postgres_place, kafka_place, cql_place) = (place("postgres"), place("kafka"), place("cassandra"));
+        let heap = |small: u32| match start {
+            Start::Quick => small,
+            Start::Thorough => 4 * small,
+        };
         let (postgres, kafka, cql) = thread::scope(|scope| {
             let postgres = scope.spawn(|| {
                 let options = postgres::Options {
@@ -57,13 +63,16 @@ impl Set {
             let kafka = scope.spawn(|| {
                 let options = kafka::Options {
                     place: kafka_place,
+                    heap_mib: heap(kafka::Options::default().heap_mib),
+                    start,
                     ..kafka::Options::default()
                 };
                 unless(given.kafka.is_some(), || kafka::start(&options)).context("Kafka")
             });
             let options = cassandra::Options {
                 place: cql_place,
-                ..cassandra::Options::default()
+                heap_mib: heap(cassandra::Options::default().heap_mib),
+                start,
             };
             let cql = unless(given.cql.is_some(), || cassandra::start(&options)).context("Cassandra");
             let (postgres, kafka) = (postgres.join(), kafka.join());
