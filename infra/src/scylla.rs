@@ -92,7 +92,8 @@ impl Cql {
         if !settings.datacenter.is_empty() {
             builder = builder.prefer_datacenter(settings.datacenter.clone());
         }
-        let session = within(settings.connect(), builder.build()).await?;
+        // With its metrics the driver is large before it is there.
+        let session = within(settings.connect(), Box::pin(builder.build())).await?;
         Ok(Self {
             session: Arc::new(session.map_err(|error| StoreError::unavailable(STORE, error))?),
             settings: Arc::new(settings.clone()),

@@ -99,8 +99,8 @@ impl Opened {
 
     /// What writes to the tables of these projections, and what reads them.
     pub(crate) async fn tables(&self, projections: &[Arc<dyn Projection>]) -> (Arc<CqlRowStore>, Arc<CqlReadModel>) {
-        let rows = CqlRowStore::open(&self.cql, projections).await;
-        let reads = CqlReadModel::open(&self.cql, projections).await;
+        let rows = Box::pin(CqlRowStore::open(&self.cql, projections)).await;
+        let reads = Box::pin(CqlReadModel::open(&self.cql, projections)).await;
         (
             Arc::new(rows.expect("the tables are there")),
             Arc::new(reads.expect("the tables are there")),
