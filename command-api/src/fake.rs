@@ -305,6 +305,7 @@ impl App {
         let door = Door {
             clock,
             limits,
+            body_timeout: cocotalk_edge::settings::HttpSettings::default().body_timeout(),
             tokens: Arc::clone(&tokens),
             rate: Limiter::per_minute(per_minute),
             trusted_proxies: Arc::from([]),

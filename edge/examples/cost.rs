@@ -85,6 +85,7 @@ async fn run() {
     let house = House(Arc::new(Door {
         clock: Arc::new(Still),
         limits: Arc::new(Limits::default()),
+        body_timeout: cocotalk_edge::settings::HttpSettings::default().body_timeout(),
         tokens: Arc::new(tokens),
         rate: Limiter::per_minute(1_000_000_000),
         trusted_proxies: Arc::new([]),

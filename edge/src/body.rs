@@ -4,13 +4,14 @@
 
 mod diagnose;
 
+pub use self::diagnose::shorten;
+
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use cocotalk_domain::limits::Limits;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -47,7 +48,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         check_content_type(request.headers())?;
         let door = Arc::<Door>::from_ref(state);
-        let bytes = read(request.into_body(), &door.limits).await?;
+        let bytes = read(request.into_body(), &door).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -101,16 +102,20 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-async fn read(body: Body, limits: &Limits) -> Result<Bytes, Problem> {
-    let max = limits.body_bytes;
+async fn read(body: Body, door: &Door) -> Result<Bytes, Problem> {
+    let max = door.limits.body_bytes;
     let too_large = || Problem::new(Code::PayloadTooLarge).detail(format!("a body has at most {max} bytes"));
     let announced = axum::body::HttpBody::size_hint(&body).lower();
     if usize::try_from(announced).is_ok_and(|announced| announced > max) {
         return Err(too_large());
     }
-    match Limited::new(body, max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Problem::new(Code::MalformedRequest).detail("the body ended early")),
+    match tokio::time::timeout(door.body_timeout, Limited::new(body, max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest).detail("the body ended early")),
+        Err(_elapsed) => {
+            let millis = door.body_timeout.as_millis();
+            Err(Problem::new(Code::BodyTooSlow).detail(format!("a body must arrive within {millis} ms")))
+        }
     }
 }

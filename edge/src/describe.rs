@@ -43,9 +43,10 @@ const IDENTIFIED: [Code; 4] = [
     Code::RateLimited,
 ];
 /// What is refused where there is a body.
-const WITH_BODY: [Code; 5] = [
+const WITH_BODY: [Code; 6] = [
     Code::MalformedJson,
     Code::MalformedRequest,
+    Code::BodyTooSlow,
     Code::PayloadTooLarge,
     Code::UnsupportedMediaType,
     Code::InvalidFields,

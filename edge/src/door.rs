@@ -1,6 +1,7 @@
 //! A door: what the extractors need to know of the API they belong to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cocotalk_application::port::clock::Clock;
 use cocotalk_domain::id::UserId;
@@ -33,6 +34,8 @@ pub struct Door {
     pub clock: Arc<dyn Clock>,
     /// What a request may hold.
     pub limits: Arc<Limits>,
+    /// How long its body may take to arrive.
+    pub body_timeout: Duration,
     /// Who asks.
     pub tokens: Arc<Tokens>,
     /// How often one account may ask: commands and queries each count their own.

@@ -100,6 +100,8 @@ codes! {
     UserNotFound = NOT_FOUND "user_not_found",
     /// Not with this method
     MethodNotAllowed = METHOD_NOT_ALLOWED "method_not_allowed",
+    /// The body did not arrive in time
+    BodyTooSlow = REQUEST_TIMEOUT "body_too_slow",
     /// The handle is taken
     HandleTaken = CONFLICT "handle_taken",
     /// The account exists already

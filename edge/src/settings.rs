@@ -1,6 +1,7 @@
 //! The sections `[http]` and `[limits]` of the configuration.
 
 use std::fmt;
+use std::time::Duration;
 
 use cocotalk_domain::limits::Limits;
 use ipnet::IpNet;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
-    /// Longest that a request may take, milliseconds (10,000: clients give up at about that time anyway).
+    /// Longest that a request may take, milliseconds (10,000: clients give up at about that time anyway). Its body must have
+    /// arrived after three quarters of that: see [`HttpSettings::body_timeout`].
     pub request_timeout_ms: u64,
     /// Requests being answered at once before more are told to come back (2,048: a second and a half of work at the rate
     /// this server sees on a laptop, while each holds at most its body).
@@ -37,6 +39,12 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
+    /// Longest that a body may take to arrive: so much less than the whole that a client which is too slow is told so, and not
+    /// that we were.
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms) * 3 / 4
+    }
+
     /// What is wrong with them, each with the name of its setting.
     pub fn problems(&self) -> Vec<String> {
         let positive = [

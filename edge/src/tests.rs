@@ -79,6 +79,7 @@ impl House {
                 body_bytes: 1_000,
                 ..Limits::default()
             }),
+            body_timeout: Duration::from_millis(200),
             tokens: Arc::new(Tokens::new(SECRET, HOUR)),
             rate: Limiter::per_minute(per_minute),
             trusted_proxies: Arc::new(["10.0.0.0/8".parse().unwrap()]),

@@ -48,6 +48,7 @@ impl Api {
         let door = Arc::new(Door {
             clock,
             limits: Arc::new(Limits::default()),
+            body_timeout: cocotalk_edge::settings::HttpSettings::default().body_timeout(),
             tokens: Arc::new(Tokens::new([7; 32], Duration::from_hours(1))),
             rate: Limiter::per_minute(queries),
             trusted_proxies: Arc::new([]),

@@ -71,6 +71,7 @@ impl Shared {
             Arc::new(Door {
                 clock: Arc::clone(&ports.clock),
                 limits: Arc::clone(&limits),
+                body_timeout: config.http.body_timeout(),
                 tokens: Arc::clone(&tokens),
                 rate,
                 trusted_proxies: config.http.trusted_proxies.clone().into(),

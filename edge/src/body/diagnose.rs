@@ -109,7 +109,8 @@ fn without_place(message: &str) -> String {
         .to_owned()
 }
 
-fn shorten(message: &str) -> String {
+/// What is told of a message, which may quote all that was sent.
+pub fn shorten(message: &str) -> String {
     match message.char_indices().nth(DETAIL_CHARS) {
         Some((end, _)) => format!("{}...", &message[..end]),
         None => message.to_owned(),

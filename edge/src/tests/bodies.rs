@@ -268,3 +268,10 @@ async fn a_long_value_is_not_sent_back_whole() {
     assert_eq!(reply.code(), "invalid_fields");
     assert!(reply.body.len() < 600, "{}", reply.body.len());
 }
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let never = Body::from_stream(futures_util::stream::pending::<Result<&str, std::io::Error>>());
+    let reply = note(never).await;
+    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (408, "body_too_slow"));
+}

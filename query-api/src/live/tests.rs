@@ -73,6 +73,7 @@ async fn live() -> (Live, Arc<Bus>) {
         door: Arc::new(Door {
             clock: world,
             limits,
+            body_timeout: cocotalk_edge::settings::HttpSettings::default().body_timeout(),
             tokens: Arc::new(Tokens::new([7; 32], Duration::from_hours(1))),
             rate: Limiter::per_minute(0),
             trusted_proxies: Arc::new([]),
