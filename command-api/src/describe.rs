@@ -4,7 +4,7 @@ use cocotalk_edge::describe::{self, Samples};
 use cocotalk_edge::problem::{Code, ProblemDetails};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::{Modify, OpenApi, ToSchema};
 use uuid::Uuid;
@@ -63,7 +63,7 @@ pub(crate) struct Api;
 const OPEN_TO_ALL: &str = "/v1/dev/";
 /// The one thing here that is no command: it writes nothing to the log.
 const SIGN_IN: &str = "/v1/dev/sessions";
-/// What every command may be refused with: it takes a key and no query.
+/// What every command may be refused with: it takes a key, and few take a query.
 const COMMAND: [Code; 3] = [
     Code::UnknownQueryParameter,
     Code::InvalidIdempotencyKey,
@@ -97,6 +97,9 @@ impl Modify for Commands {
 
 fn describe_command(operation: &mut Operation) {
     describe::refuse(operation, &COMMAND);
+    if describe::takes(operation, &ParameterIn::Query) {
+        describe::refuse(operation, &[Code::InvalidQuery]);
+    }
     describe::take_header(
         operation,
         "Idempotency-Key",

@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct Deletion {
     /// `me` hides it from you alone; without it, it is deleted for everyone.
     #[serde(rename = "for")]
+    #[param(inline)]
     whom: Option<Whom>,
 }
 
