@@ -167,10 +167,35 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_cursor_or_refused(text in ".{0,200}") {
+        fn any_text_is_a_cursor_or_refused(text in any_text()) {
             if let Ok(cursor) = text.parse::<Cursor>() {
                 prop_assert_eq!(cursor.to_string().parse::<Cursor>(), Ok(cursor));
             }
         }
+
+        #[test]
+        fn any_text_is_a_position_or_refused(text in prop_oneof!["[0-9:, -]{0,60}", "\\PC{0,60}"]) {
+            if let Ok(position) = text.parse::<Position>() {
+                prop_assert_eq!(position.to_string().parse::<Position>(), Ok(position));
+            }
+        }
+    }
+
+    /// Texts that are no cursor at first sight, and others that are one almost: numbers that end early, go on, or are too large.
+    fn any_text() -> impl Strategy<Value = String> {
+        let encoded = |bytes: Vec<u8>| URL_SAFE_NO_PAD.encode(bytes);
+        let number = prop_oneof![
+            4 => (0_u8..0x80).prop_map(|byte| vec![byte]),
+            1 => prop::collection::vec(0x80_u8.., 1..10),
+            1 => (prop::collection::vec(0x80_u8.., 1..10), 0_u8..0x80).prop_map(|(mut bytes, last)| {
+                bytes.push(last);
+                bytes
+            }),
+        ];
+        prop_oneof![
+            "\\PC{0,200}",
+            prop::collection::vec(any::<u8>(), 0..100).prop_map(encoded),
+            prop::collection::vec(number, SLICES - 1..SLICES + 2).prop_map(move |numbers| encoded(numbers.concat())),
+        ]
     }
 }

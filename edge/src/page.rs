@@ -63,6 +63,8 @@ pub fn decode_cursor<T: DeserializeOwned>(cursor: &str) -> Result<T, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -85,6 +87,25 @@ mod tests {
     fn a_cursor_is_read_back() {
         let cursor = encode_cursor(&(7_u64, "가"));
         assert_eq!(decode_cursor::<(u64, String)>(&cursor).unwrap(), (7, "가".to_owned()));
+    }
+
+    proptest! {
+        /// A place is told apart by its parts; whatever else comes is refused in the same words.
+        #[test]
+        fn any_text_is_a_cursor_or_refused(text in prop_oneof!["\\PC{0,60}", "[A-Za-z0-9_-]{0,60}", json_like()]) {
+            match decode_cursor::<(u64, String)>(&text) {
+                Ok(place) => {
+                    let again = decode_cursor::<(u64, String)>(&encode_cursor(&place));
+                    prop_assert_eq!(again.ok(), Some(place));
+                }
+                Err(problem) => prop_assert_eq!(problem.code(), Code::InvalidCursor),
+            }
+        }
+    }
+
+    /// What is a place almost.
+    fn json_like() -> impl Strategy<Value = String> {
+        "\\[?[0-9]{1,21}(,\"[a-z]{0,3}\"?)?\\]?".prop_map(|text| URL_SAFE_NO_PAD.encode(text))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use cocotalk_application::trace::TraceParent;
 use cocotalk_domain::id::{CommandId, RoomId};
-use cocotalk_edge::body::parse;
+use cocotalk_edge::body::{parse, shorten};
 use cocotalk_edge::message::PostMessage;
 use cocotalk_edge::problem::{Code, Problem};
 use serde::Deserialize;
@@ -79,7 +79,7 @@ impl ClientFrame {
             #[serde(borrow)]
             op: Cow<'a, str>,
         }
-        let bad = |why: String| Problem::new(Code::BadFrame).detail(why);
+        let bad = |why: String| Problem::new(Code::BadFrame).detail(shorten(&why));
         if !text.trim_start().starts_with('{') {
             return Err(bad("an object is expected".to_owned()));
         }
@@ -126,4 +126,117 @@ pub(super) struct Hello {
 #[serde(rename_all = "snake_case")]
 pub(super) enum HelloOp {
     Hello,
+}
+
+#[cfg(test)]
+mod tests {
+    use cocotalk_edge::problem::ProblemDetails;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const ID: &str = "0198c0de-7a1c-7000-8000-00000000000a";
+
+    fn good() -> Vec<Value> {
+        vec![
+            json!({"op": "ping"}),
+            json!({"op": "typing", "room_id": ID}),
+            json!({"op": "read", "room_id": ID, "seq": 7}),
+            json!({"op": "focus", "room_id": null}),
+            json!({"op": "send", "room_id": ID, "idempotency_key": ID, "message": {"kind": "text", "text": "안녕"}}),
+            json!({"op": "hello", "token": "a.b.c", "cursor": "AAAA"}),
+        ]
+    }
+
+    /// Something that a field could be.
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,10}".prop_map(Value::from),
+            Just(Value::from(ID)),
+        ];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(field(), inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn field() -> impl Strategy<Value = String> {
+        const KNOWN: &[&str] = &[
+            "op",
+            "room_id",
+            "seq",
+            "idempotency_key",
+            "message",
+            "traceparent",
+            "kind",
+            "text",
+            "mentions",
+        ];
+        prop_oneof![4 => select(KNOWN).prop_map(str::to_owned), 1 => "\\PC{0,5}"]
+    }
+
+    /// A frame that is good but for a few fields.
+    fn changed() -> impl Strategy<Value = String> {
+        let changes = prop::collection::vec((field(), value()), 0..3);
+        (select(good()), changes).prop_map(|(mut frame, changes)| {
+            changes.into_iter().for_each(|(name, value)| frame[name] = value);
+            frame.to_string()
+        })
+    }
+
+    /// Such a frame, maybe with another few characters in the place of one; and anything at all.
+    fn frame() -> impl Strategy<Value = String> {
+        let spoilt = (changed(), any::<Index>(), "\\PC{0,3}").prop_map(|(frame, at, with)| {
+            let chars: Vec<char> = frame.chars().collect();
+            let at = at.index(chars.len());
+            chars[..at].iter().collect::<String>() + &with + &chars[at + 1..].iter().collect::<String>()
+        });
+        prop_oneof![4 => changed(), 2 => spoilt, 1 => value().prop_map(|value| value.to_string()), 1 => "\\PC{0,40}"]
+    }
+
+    /// What the client is told.
+    fn told(problem: Problem) -> ProblemDetails {
+        let details = problem.into_details(None);
+        assert!((400..500).contains(&details.status), "{details:?}");
+        assert!(details.detail.chars().count() < 300, "{details:?}");
+        details
+    }
+
+    #[test]
+    fn the_good_ones_are_understood() {
+        for frame in good().iter().filter(|frame| frame["op"] != "hello") {
+            let parsed = ClientFrame::parse(&frame.to_string());
+            assert!(parsed.is_ok(), "{frame}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_long_frame_is_short() {
+        let long = json!({"op": "a".repeat(60_000)}).to_string();
+        assert_eq!(told(ClientFrame::parse(&long).unwrap_err()).code, "bad_frame");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_frame_or_refused(text in frame()) {
+            match ClientFrame::parse(&text) {
+                Ok(ClientFrame::Send(send)) => drop(send.message().map_err(told)),
+                Ok(_) => {}
+                Err(problem) => prop_assert_eq!(told(problem).code, "bad_frame"),
+            }
+            let op = serde_json::from_str::<Value>(&text).ok().map(|frame| frame["op"].clone());
+            if parse::<Hello>(text.as_bytes()).map_err(told).is_ok() {
+                prop_assert_eq!(op, Some(Value::from("hello")), "nothing else opens a socket");
+            }
+        }
+    }
 }
