@@ -6,6 +6,7 @@
 mod promtool;
 mod report;
 mod runner;
+mod schemathesis;
 pub(crate) mod step;
 mod tally;
 

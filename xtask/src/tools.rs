@@ -1,9 +1,11 @@
 //! The tools that do not come with the toolchain, at fixed versions in `target/tools`, and the components that do.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
+use cocotalk_servers::Need;
 
 use crate::process;
 use crate::workspace;
@@ -46,6 +48,59 @@ impl Tool {
     fn is_installed(&self, program: &PathBuf) -> bool {
         let version = process::capture(Command::new(program).arg("--version"));
         version.is_ok_and(|version| version.trim() == format!("{} {}", self.name, self.version))
+    }
+}
+
+/// A program from `PyPI`, in an environment of its own.
+pub(crate) struct PythonTool {
+    /// Its package, which is also the name of its program.
+    name: &'static str,
+    /// Its version and that of everything under it, each with its hashes, as pip reads them: a path in the repository.
+    requirements: &'static str,
+}
+
+/// Makes requests from the description of the API and checks the answers against it.
+pub(crate) const SCHEMATHESIS: PythonTool = PythonTool {
+    name: "schemathesis",
+    requirements: "tests/schemathesis/requirements.txt",
+};
+
+impl PythonTool {
+    /// The path of the program, which is installed first if it is missing or of another version.
+    pub(crate) fn ensure(&self) -> anyhow::Result<PathBuf> {
+        let folder = workspace::root().join("target/tools").join(self.name);
+        let (program, complete) = (folder.join("bin").join(self.name), folder.join("complete"));
+        let wanted = fs::read_to_string(workspace::root().join(self.requirements))
+            .with_context(|| format!("cannot read {}", self.requirements))?;
+        // Written last, with what was asked for: an installation that broke off is made anew.
+        if program.is_file() && fs::read_to_string(&complete).is_ok_and(|installed| installed == wanted) {
+            return Ok(program);
+        }
+        cocotalk_servers::ensure(&[Need::Python])?;
+        println!("installing {} into target/tools (once)", self.name);
+        self.install(&folder).with_context(|| {
+            format!(
+                "what {} lists is missing and could not be installed from PyPI",
+                self.requirements
+            )
+        })?;
+        fs::write(&complete, wanted)?;
+        Ok(program)
+    }
+
+    fn install(&self, folder: &Path) -> anyhow::Result<()> {
+        let mut environment = Command::new("python3");
+        process::run(environment.args(["-m", "venv", "--clear"]).arg(folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.current_dir(workspace::root());
+        pip.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-deps",
+        ]);
+        process::run(pip.args(["--require-hashes", "--requirement", self.requirements]))
     }
 }
 

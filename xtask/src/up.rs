@@ -1,7 +1,7 @@
 //! `cargo xtask up`: the real servers and our processes on them, for a person to play with, until Ctrl-C.
 
 mod interrupt;
-mod part;
+pub(crate) mod part;
 mod settings;
 
 use std::process::ExitCode;

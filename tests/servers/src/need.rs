@@ -25,11 +25,20 @@ pub enum Need {
     Make,
     /// Reads and tries the rules and queries of operators.
     Promtool,
+    /// Runs what comes from `PyPI`, in an environment of its own.
+    Python,
 }
 
 impl Need {
     /// Everything that tests need.
-    pub const ALL: [Self; 5] = [Self::Postgres, Self::Java17, Self::Maven, Self::Make, Self::Promtool];
+    pub const ALL: [Self; 6] = [
+        Self::Postgres,
+        Self::Java17,
+        Self::Maven,
+        Self::Make,
+        Self::Promtool,
+        Self::Python,
+    ];
 
     /// What Debian calls it.
     const fn package(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Need {
             Self::Maven => "maven",
             Self::Make => "make",
             Self::Promtool => "prometheus",
+            Self::Python => "python3-venv",
         }
     }
 
@@ -49,6 +59,7 @@ impl Need {
             Self::Maven => "Maven 3",
             Self::Make => "make",
             Self::Promtool => "promtool of Prometheus 2",
+            Self::Python => "Python 3 with venv",
         }
     }
 
@@ -59,6 +70,8 @@ impl Need {
             Self::Maven => runs("mvn", &["--version"]),
             Self::Make => runs("make", &["--version"]),
             Self::Promtool => runs("promtool", &["--version"]),
+            // Debian splits what makes environments from the language.
+            Self::Python => runs("python3", &["-c", "import ensurepip, venv"]),
         }
     }
 }

@@ -30,7 +30,7 @@ impl Set {
             Need::Postgres => given.postgres.is_none(),
             Need::Java17 | Need::Maven => wants_java,
             Need::Make => true,
-            Need::Promtool => false,
+            Need::Promtool | Need::Python => false,
         });
         need::ensure(&needs.collect::<Vec<_>>())?;
         if given.kafka.is_none() {

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 
-use super::{Outcome, promtool, runner};
+use super::{Outcome, promtool, runner, schemathesis};
 use crate::servers::Servers;
 use crate::workspace::{self, cargo};
 use crate::{process, tidy, tools};
@@ -31,6 +31,8 @@ pub(crate) enum Step {
     Doc,
     /// Unit, contract, property, documentation and end-to-end tests that need no server.
     Test,
+    /// Every call of the described API, asked for in many ways, good and bad.
+    Schemathesis,
     /// Starting, breaking and stopping the real servers.
     Servers,
     /// The adapters, each on its server.
@@ -52,7 +54,7 @@ const CLUSTER_ONLY: [&str; 5] = ["opentelemetry", "postgres-es", "rdkafka", "scy
 
 impl Step {
     /// Every step, in the order they run.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Fmt,
         Self::Tidy,
         Self::Alerts,
@@ -62,6 +64,7 @@ impl Step {
         Self::Embedded,
         Self::Doc,
         Self::Test,
+        Self::Schemathesis,
         Self::Servers,
         Self::Adapters,
         Self::Cluster,
@@ -81,7 +84,8 @@ impl Step {
             | Self::ClippyEach
             | Self::Embedded
             | Self::Doc
-            | Self::Test => &[],
+            | Self::Test
+            | Self::Schemathesis => &[],
         }
     }
 
@@ -97,6 +101,7 @@ impl Step {
             Self::Embedded => "embedded",
             Self::Doc => "doc",
             Self::Test => "test",
+            Self::Schemathesis => "schemathesis",
             Self::Servers => "servers",
             Self::Adapters => "adapters",
             Self::Cluster => "cluster",
@@ -118,6 +123,7 @@ impl Step {
                 "{}, but for the test targets of the steps below",
                 process::shown(&test(&[]))
             ),
+            Self::Schemathesis => schemathesis::ABOUT.to_owned(),
             Self::Servers | Self::Adapters | Self::Cluster => process::shown(&test(&on(self.targets()))),
         }
     }
@@ -134,6 +140,7 @@ impl Step {
             Self::Embedded => Outcome::of_check(run_embedded()),
             Self::Doc => Outcome::of_check(process::run(&mut doc())),
             Self::Test => run_tests(),
+            Self::Schemathesis => Outcome::of_check(schemathesis::check(&FEATURES)),
             // They start servers of their own.
             Self::Servers => runner::run([test(&on(self.targets()))]),
             Self::Adapters | Self::Cluster => match servers.environment() {
