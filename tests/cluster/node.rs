@@ -180,6 +180,11 @@ impl Node {
             .is_some_and(|running| running.process.is_running())
     }
 
+    /// How much memory it holds.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.with(Process::memory_bytes)
+    }
+
     /// Everything it said, in this life and those before.
     pub(crate) fn log(&self) -> String {
         let life = self.life();

@@ -114,6 +114,11 @@ impl Stage {
         self.nodes.iter().map(Node::admin).collect()
     }
 
+    /// How much memory its processes hold together, bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.nodes.iter().map(Node::memory_bytes).sum()
+    }
+
     /// The processes of one role.
     pub(crate) fn of(&self, role: Role) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(move |node| node.role == role)

@@ -214,6 +214,11 @@ impl Server {
         self.process.is_running()
     }
 
+    /// How much memory it holds.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.process.memory_bytes()
+    }
+
     /// Everything on stdout so far.
     pub(crate) fn stdout(&self) -> String {
         self.process.stdout()

@@ -69,6 +69,11 @@ impl Stage {
         vec![self.server().admin]
     }
 
+    /// How much memory its processes hold together, bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.server().memory_bytes()
+    }
+
     /// `kill -9` for whatever serves clients, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         self.server.take().expect("it runs").kill();

@@ -9,6 +9,7 @@ pub(crate) mod contract;
 pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod quiet;
+pub(crate) mod raw;
 pub(crate) mod socket;
 
 /// Tests send as fast as they can, so the rates are switched off, by configuration as the contract says.

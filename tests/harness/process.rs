@@ -109,6 +109,14 @@ impl Process {
         self.pid
     }
 
+    /// How much memory it holds, bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero())).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+        kib * 1_024
+    }
+
     /// How it ended, if it ends in time.
     pub(crate) fn wait(&self, deadline: Duration) -> Option<ExitStatus> {
         let mut exit = self.exit.lock().unwrap();

@@ -8,7 +8,10 @@
 
 mod accounts;
 mod authorisation;
+mod bad_frames;
+mod bad_requests;
 mod contract;
+mod crowding;
 mod descriptions;
 mod events;
 mod groups;
