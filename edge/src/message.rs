@@ -45,11 +45,11 @@ pub struct PostText {
     pub text: String,
     /// The message it answers; one the author may see.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Uuid>, nullable = false)]
+    #[schema(value_type = Option<Uuid>, required = false)]
     pub reply_to: Option<MessageId>,
     /// Members who are mentioned: at most 50, repetitions count once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<Uuid>, required = false)]
+    #[schema(value_type = Option<Vec<Uuid>>, required = false)]
     pub mentions: Vec<UserId>,
 }
 
@@ -80,7 +80,7 @@ pub struct PostMedia {
     pub media_ids: Vec<Uuid>,
     /// Words with them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(required = false)]
     pub text: Option<String>,
 }
 

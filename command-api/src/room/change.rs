@@ -53,11 +53,11 @@ pub(crate) struct RoomChange {
 pub(crate) struct SettingsChange {
     /// Who changes name, photo and notice.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(required = false)]
     rename_by: Option<Allowed>,
     /// Who invites.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(required = false)]
     invite_by: Option<Allowed>,
 }
 

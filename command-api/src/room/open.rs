@@ -47,11 +47,11 @@ pub(crate) struct NewGroup {
     user_ids: Vec<UserId>,
     /// The name, 1 to 50 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(required = false)]
     name: Option<String>,
     /// The photo; there is no media yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(required = false)]
     photo: Option<Uuid>,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Preferences {
     muted_until: Nullable<Instant>,
     /// On top of the list, or not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(required = false)]
     pinned: Option<bool>,
     /// Your own name for the room, 1 to 50 characters; null takes it away.
     #[serde(default, skip_serializing_if = "Nullable::is_absent")]
