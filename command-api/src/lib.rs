@@ -46,7 +46,7 @@ pub fn router(state: CommandState) -> Router {
         )
         .route(
             "/v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}",
-            put(message::put_reaction::put_reaction).delete(message::take_reaction::take_reaction),
+            put(message::reaction::put_reaction).delete(message::reaction::take_reaction),
         )
         .route(
             "/v1/rooms/{room_id}/preferences",

@@ -2,5 +2,4 @@
 
 pub(crate) mod delete;
 pub(crate) mod edit;
-pub(crate) mod put_reaction;
-pub(crate) mod take_reaction;
+pub(crate) mod reaction;

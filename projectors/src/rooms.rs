@@ -334,14 +334,7 @@ fn left(e: &MemberLeft, version: Version) -> Vec<RowWrite> {
         cnt: e.cnt,
         at: e.at,
     };
-    let meta = ItemMeta {
-        members: vec![e.user_id],
-        ..ItemMeta::default()
-    };
-    let mut rows = line.rows(ItemKind::Left, meta, version);
-    rows.push(members(e.room_id, e.member_count, &e.sample));
-    rows.extend(departure(e.room_id, e.user_id));
-    rows
+    gone(&line, ItemKind::Left, e.user_id, (e.member_count, &e.sample), version)
 }
 
 fn kicked(e: &MemberKicked, version: Version) -> Vec<RowWrite> {
@@ -352,22 +345,27 @@ fn kicked(e: &MemberKicked, version: Version) -> Vec<RowWrite> {
         cnt: e.cnt,
         at: e.at,
     };
-    let meta = ItemMeta {
-        members: vec![e.user_id],
-        ..ItemMeta::default()
-    };
-    let mut rows = line.rows(ItemKind::Kicked, meta, version);
-    rows.push(members(e.room_id, e.member_count, &e.sample));
-    rows.extend(departure(e.room_id, e.user_id));
-    rows
+    gone(&line, ItemKind::Kicked, e.user_id, (e.member_count, &e.sample), version)
 }
 
-/// What lets one person out of a room.
-const fn departure(room_id: RoomId, user_id: UserId) -> [RowWrite; 2] {
-    [
-        RowWrite::MemberLeft { room_id, user_id },
-        RowWrite::UserRoomLeft { user_id, room_id },
-    ]
+/// A line that says that somebody is not in the room any more, and what follows from that.
+fn gone(
+    line: &Line,
+    kind: ItemKind,
+    user_id: UserId,
+    (member_count, sample): (u32, &[UserId]),
+    version: Version,
+) -> Vec<RowWrite> {
+    let room_id = line.room_id;
+    let meta = ItemMeta {
+        members: vec![user_id],
+        ..ItemMeta::default()
+    };
+    let mut rows = line.rows(kind, meta, version);
+    rows.push(members(room_id, member_count, sample));
+    rows.push(RowWrite::MemberLeft { room_id, user_id });
+    rows.push(RowWrite::UserRoomLeft { user_id, room_id });
+    rows
 }
 
 fn members(room_id: RoomId, member_count: u32, sample: &[UserId]) -> RowWrite {

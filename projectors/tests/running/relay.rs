@@ -130,7 +130,8 @@ fn a_former_leader_that_goes_on_only_repeats() {
                 rooms.iter().for_each(|room| bus.append(*room));
                 bus.chance.pause(500).await;
             }
-            until("the other one has taken over", || bus.is_complete()).await;
+            until("the other one has taken over", || bus.led(new.relay.id) == GROUPS).await;
+            until("it has published what the old one left", || bus.is_complete()).await;
             old.relay.frozen.send_replace(false);
             for _ in 0..5 {
                 rooms.iter().for_each(|room| bus.append(*room));

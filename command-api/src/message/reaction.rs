@@ -1,4 +1,4 @@
-//! `PUT /v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}`
+//! `PUT` and `DELETE /v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}`
 
 use std::sync::Arc;
 
@@ -33,14 +33,52 @@ use cocotalk_edge::problem::{Code, Problem};
 pub(crate) async fn put_reaction(
     State(commands): State<Arc<Commands>>,
     caller: Caller,
-    Path((room_id, message_id, emoji)): Path<(RoomId, MessageId, String)>,
+    Path(place): Path<Place>,
+) -> Result<Answered, Problem> {
+    react(&commands, caller, place, Reaction::Put).await
+}
+
+/// Take a reaction back
+///
+/// If it is not yours, or another one of yours is there, nothing changes.
+#[utoipa::path(
+    delete,
+    path = "/v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}",
+    tag = "messages",
+    params(
+        ("room_id" = Uuid, Path, description = "The room"),
+        ("message_id" = Uuid, Path, description = "The message"),
+        ("emoji" = String, Path, description = "One Unicode emoji, percent-encoded", example = "👍"),
+    ),
+    responses(
+        (status = 204, description = "It is not there"),
+        (status = 404, description = "`room_not_found`, `message_not_found`"),
+        (status = 422, description = "`invalid_emoji`"),
+    ),
+)]
+pub(crate) async fn take_reaction(
+    State(commands): State<Arc<Commands>>,
+    caller: Caller,
+    Path(place): Path<Place>,
+) -> Result<Answered, Problem> {
+    react(&commands, caller, place, Reaction::Take).await
+}
+
+/// What the address names.
+type Place = (RoomId, MessageId, String);
+
+async fn react(
+    commands: &Commands,
+    caller: Caller,
+    (room_id, message_id, emoji): Place,
+    reaction: Reaction,
 ) -> Result<Answered, Problem> {
     let use_case = React {
         room_id,
         message_id,
         by: caller.user_id(),
         emoji: Emoji::parse(&emoji).map_err(|_| Problem::new(Code::InvalidEmoji))?,
-        reaction: Reaction::Put,
+        reaction,
         max_kinds: commands.limits.reaction_kinds,
         at: commands.clock.now(),
     };
