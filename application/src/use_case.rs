@@ -36,8 +36,11 @@ pub trait UseCase: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// The stream it contends for: its slice is the lane in which it waits its turn.
     fn home(&self) -> StreamId;
-    /// The streams it may write. Commands that share one are decided in order and commit together.
-    fn writes(&self) -> Vec<StreamId>;
+    /// The streams it may write: its home, unless it says otherwise. Commands that share one are decided in order and commit
+    /// together.
+    fn writes(&self) -> Vec<StreamId> {
+        vec![self.home()]
+    }
     /// The streams it only reads, as committed.
     fn reads(&self) -> Vec<StreamId> {
         Vec::new()
@@ -124,6 +127,14 @@ pub struct Decision {
     pub events: Vec<(StreamId, AnyEvent)>,
     /// What the caller is told.
     pub answer: Answer,
+}
+
+impl Decision {
+    /// What happened in one stream.
+    pub fn of(stream: StreamId, events: Vec<impl Into<AnyEvent>>, answer: Answer) -> Self {
+        let events = events.into_iter().map(|event| (stream, event.into())).collect();
+        Self { events, answer }
+    }
 }
 
 /// What a caller is told: ids, numbers, times and codes only, since it is kept with the first event.

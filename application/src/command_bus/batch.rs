@@ -45,6 +45,14 @@ pub(super) struct Draft {
     runs: Vec<Run>,
 }
 
+/// What a batch has done to a stream.
+struct Written {
+    /// The draft that its run is in.
+    draft: usize,
+    /// Its version before.
+    after: u64,
+}
+
 /// What a batch has decided.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -52,7 +60,7 @@ pub(super) struct Batch {
     /// What is known of messages, what was decided in the batch included.
     pub(super) facts: HashMap<MessageId, Known>,
     drafts: Vec<Draft>,
-    draft_of: HashMap<StreamId, usize>,
+    written: HashMap<StreamId, Written>,
     /// Events in it.
     pub(super) events: usize,
     /// Roughly their bytes.
@@ -62,7 +70,15 @@ pub(super) struct Batch {
 impl Batch {
     /// Whether some command of this batch has written to the stream, so that its state is not what is committed.
     pub(super) fn has_written(&self, stream: &StreamId) -> bool {
-        self.draft_of.contains_key(stream)
+        self.written.contains_key(stream)
+    }
+
+    /// The version of a stream that is there without what this batch has decided.
+    pub(super) fn committed(&self, stream: &StreamId) -> u64 {
+        match self.written.get(stream) {
+            Some(written) => written.after,
+            None => self.states[stream].version,
+        }
     }
 
     /// Takes a decision in: its events are applied, and it joins the unit of every stream it writes or might have written.
@@ -80,10 +96,11 @@ impl Batch {
                 .get_mut(&stream)
                 .expect("a decision writes only what its use case declared");
             let run = run_of(&mut self.drafts[draft].runs, stream, loaded.version);
+            let after = loaded.version;
             loaded.state.evolve(&event);
             loaded.version += 1;
             if let AnyEvent::Room(event) = &event {
-                learn(&mut self.facts, stream, event, loaded.version);
+                learn(&mut self.facts, event, loaded.version);
             }
             let last_offset = run.events.len() as u64;
             run.events.push(NewEvent {
@@ -92,7 +109,7 @@ impl Batch {
                 metadata: Arc::clone(&waiting.command.metadata),
                 stamp: stamp.take(),
             });
-            self.draft_of.insert(stream, draft);
+            self.written.entry(stream).or_insert(Written { draft, after });
             match parts.iter_mut().find(|part| part.stream == stream) {
                 Some(part) => part.last_offset = last_offset,
                 None => parts.push(Part { stream, last_offset }),
@@ -101,7 +118,7 @@ impl Batch {
         for stream in writes
             .iter()
             .chain(reads)
-            .filter(|stream| !self.draft_of.contains_key(stream))
+            .filter(|stream| !self.written.contains_key(stream))
         {
             run_of(&mut self.drafts[draft].runs, *stream, self.states[stream].version);
         }
@@ -112,6 +129,20 @@ impl Batch {
     pub(super) fn forget(&mut self, stream: &StreamId) {
         self.states.remove(stream);
         self.facts.retain(|_, known| known.stream() != *stream);
+    }
+
+    /// What is known of messages once everything that is left in the batch is committed.
+    pub(super) fn take_facts(&mut self) -> Vec<(MessageId, Known)> {
+        let mut facts: Vec<_> = std::mem::take(&mut self.facts).into_iter().collect();
+        for (_, known) in &mut facts {
+            let stream = known.stream();
+            if let Some(loaded) = self.states.get(&stream)
+                && known.version >= self.committed(&stream)
+            {
+                known.version = loaded.version;
+            }
+        }
+        facts
     }
 
     /// The slices in which a command that writes nothing has its answer: its home's, and those of the streams that are there.
@@ -125,7 +156,7 @@ impl Batch {
     fn join(&mut self, streams: &[StreamId]) -> usize {
         let mut found: Vec<usize> = streams
             .iter()
-            .filter_map(|stream| self.draft_of.get(stream).copied())
+            .filter_map(|stream| self.written.get(stream).map(|written| written.draft))
             .collect();
         found.sort_unstable();
         found.dedup();
@@ -146,10 +177,10 @@ impl Batch {
             .collect();
         let mut seen = HashSet::new();
         runs.retain(|run| !run.events.is_empty() || (!written.contains(&run.stream) && seen.insert(run.stream)));
-        self.draft_of
+        self.written
             .values_mut()
-            .filter(|draft| others.contains(draft))
-            .for_each(|draft| *draft = first);
+            .filter(|written| others.contains(&written.draft))
+            .for_each(|written| written.draft = first);
         first
     }
 
@@ -222,26 +253,15 @@ fn run_of(runs: &mut Vec<Run>, stream: StreamId, version: u64) -> &mut Run {
     &mut runs[index]
 }
 
-/// What is known of messages of a room, after an event of it that made it this version.
-fn learn(facts: &mut HashMap<MessageId, Known>, stream: StreamId, event: &RoomEvent, version: u64) {
-    if let RoomEvent::MessageSent(sent) = event
-        && let Some(sent_facts) = MessageFacts::after(None, event)
-    {
-        let known = Known {
-            facts: sent_facts,
-            version,
-        };
-        facts.insert(sent.message_id, known);
-    }
-    // Who knew all up to the version before knows all up to this one.
-    let current = facts
-        .iter_mut()
-        .filter(|(_, known)| known.version + 1 == version && known.stream() == stream);
-    for (message, known) in current {
-        if event.message_id() == Some(*message) {
-            known.facts.evolve(event);
-        }
-        known.version = version;
+/// Folds an event that makes its room this version into what is known of the message it is about, which is known as it was
+/// before: whoever decided the event has asked.
+fn learn(facts: &mut HashMap<MessageId, Known>, event: &RoomEvent, version: u64) {
+    let Some(message) = event.message_id() else { return };
+    if let RoomEvent::MessageSent(_) = event {
+        let sent = MessageFacts::after(None, event);
+        facts.extend(sent.map(|facts| (message, Known { facts, version })));
+    } else if let Some(known) = facts.get_mut(&message) {
+        known.facts.evolve(event);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::port::event_log::{LogReader, PAGE_EVENTS};
 /// What is known of a message.
 pub(super) struct Known {
     pub(super) facts: MessageFacts,
-    /// Every event about it up to this version of its room is in the facts.
+    /// Every event about it up to this version of its room is in the facts; in a batch, so is what the batch has decided.
     pub(super) version: u64,
 }
 
@@ -58,12 +58,12 @@ async fn known(
     home: StreamId,
     message: MessageId,
 ) -> Result<Option<MessageFacts>, StoreError> {
-    let now = batch.states[&home].version;
+    let committed = batch.committed(&home);
     let (mut facts, mut version) = match batch.facts.remove(&message) {
         Some(known) => (Some(known.facts), known.version),
         None => (None, 0),
     };
-    if facts.is_none() || version < now {
+    if facts.is_none() || version < committed {
         metrics::counter!(FACT_READS).increment(1);
         loop {
             let events = reader.about(message.0, version).await?;
@@ -83,7 +83,7 @@ async fn known(
     let Some(facts) = facts.filter(|facts| StreamId::Room(facts.room_id) == home) else {
         return Ok(None);
     };
-    let version = version.max(now);
+    let version = version.max(committed);
     batch.facts.insert(
         message,
         Known {

@@ -239,7 +239,7 @@ impl Lane {
             .iter()
             .map(|(stream, loaded)| (*stream, loaded.version))
             .collect();
-        self.keep_facts(batch.facts);
+        self.keep_facts(batch.take_facts());
         for (stream, loaded) in batch.states {
             self.keep(stream, loaded);
         }
@@ -263,7 +263,7 @@ impl Lane {
     }
 
     /// Puts what is known of messages into the cache, if this lane is the one that will be asked for them.
-    fn keep_facts(&mut self, facts: HashMap<MessageId, Known>) {
+    fn keep_facts(&mut self, facts: Vec<(MessageId, Known)>) {
         for (message, known) in facts {
             if known.stream().slice() == self.slice {
                 self.facts.put(message, known);

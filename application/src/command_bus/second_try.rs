@@ -41,7 +41,7 @@ pub(super) struct Outcome {
     /// Committed states.
     pub(super) states: HashMap<StreamId, Loaded>,
     /// What is known of messages, as committed.
-    pub(super) facts: HashMap<MessageId, Known>,
+    pub(super) facts: Vec<(MessageId, Known)>,
     /// Repetitions of commands that were carried out just now: they are asked again.
     pub(super) later: Vec<Waiting>,
 }
@@ -68,7 +68,7 @@ pub(super) async fn second_try(context: &Context, cause: Cause, commands: Vec<Wa
         .flat_map(|waiting| [waiting.command.use_case.writes(), waiting.command.use_case.reads()].concat())
         .map(|stream| stream.slice())
         .collect();
-    let batch = match context.log.lock(slices).await {
+    let mut batch = match context.log.lock(slices).await {
         Ok(locked) => attempt(context, locked, commands).await,
         Err(error) => {
             let error = CommandError::from(error);
@@ -79,8 +79,8 @@ pub(super) async fn second_try(context: &Context, cause: Cause, commands: Vec<Wa
         }
     };
     Outcome {
+        facts: batch.take_facts(),
         states: batch.states,
-        facts: batch.facts,
         later,
     }
 }

@@ -85,10 +85,6 @@ impl UseCase for ChangeRoom {
         StreamId::Room(self.room_id)
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn decide(&self, on: &States<'_>) -> Result<Decision, Refusal> {
         let stream = self.home();
         let events = self.events(on.room(stream))?;
@@ -96,10 +92,6 @@ impl UseCase for ChangeRoom {
             room_id: self.room_id,
             version: on.version(stream) + events.len() as u64,
         };
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(200, &answer),
-        })
+        Ok(Decision::of(stream, events, Answer::new(200, &answer)))
     }
 }

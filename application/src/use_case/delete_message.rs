@@ -31,10 +31,6 @@ impl UseCase for DeleteMessage {
         StreamId::Room(self.room_id)
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn reads(&self) -> Vec<StreamId> {
         vec![StreamId::Seat(self.room_id, self.by)]
     }
@@ -52,10 +48,6 @@ impl UseCase for DeleteMessage {
             within_s: self.within_s,
             at: self.at,
         })?;
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(204, &()),
-        })
+        Ok(Decision::of(stream, events, Answer::new(204, &())))
     }
 }

@@ -36,10 +36,6 @@ impl UseCase for EditMessage {
         StreamId::Room(self.room_id)
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn reads(&self) -> Vec<StreamId> {
         vec![StreamId::Seat(self.room_id, self.by)]
     }
@@ -65,10 +61,6 @@ impl UseCase for EditMessage {
             seq: message.seq.0,
             version: on.version(stream) + events.len() as u64,
         };
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(200, &answer),
-        })
+        Ok(Decision::of(stream, events, Answer::new(200, &answer)))
     }
 }

@@ -31,10 +31,6 @@ impl UseCase for GiveRole {
         StreamId::Room(self.room_id)
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn decide(&self, on: &States<'_>) -> Result<Decision, Refusal> {
         let stream = self.home();
         let events = on.room(stream).decide(RoomCommand::GiveRole {
@@ -47,10 +43,6 @@ impl UseCase for GiveRole {
             room_id: self.room_id,
             version: on.version(stream) + events.len() as u64,
         };
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(200, &answer),
-        })
+        Ok(Decision::of(stream, events, Answer::new(200, &answer)))
     }
 }

@@ -60,10 +60,6 @@ impl UseCase for HideMessage {
             max: self.max,
             at: self.at,
         })?;
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(204, &()),
-        })
+        Ok(Decision::of(stream, events, Answer::new(204, &())))
     }
 }

@@ -69,11 +69,7 @@ impl Invite {
             room_id: self.room_id,
             version: on.version(stream) + events.len() as u64,
         };
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(200, &answer),
-        })
+        Ok(Decision::of(stream, events, Answer::new(200, &answer)))
     }
 
     fn to_new_group(&self, on: &States<'_>) -> Result<Decision, Refusal> {
@@ -95,10 +91,6 @@ impl Invite {
             room_id,
             version: on.version(stream) + events.len() as u64,
         };
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(201, &answer),
-        })
+        Ok(Decision::of(stream, events, Answer::new(201, &answer)))
     }
 }

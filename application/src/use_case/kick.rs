@@ -29,10 +29,6 @@ impl UseCase for Kick {
         StreamId::Room(self.room_id)
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn decide(&self, on: &States<'_>) -> Result<Decision, Refusal> {
         let stream = self.home();
         let events = on.room(stream).decide(RoomCommand::Kick {
@@ -40,9 +36,6 @@ impl UseCase for Kick {
             user_id: self.user_id,
             at: self.at,
         })?;
-        Ok(Decision {
-            events: events.into_iter().map(|event| (stream, event.into())).collect(),
-            answer: Answer::new(204, &()),
-        })
+        Ok(Decision::of(stream, events, Answer::new(204, &())))
     }
 }

@@ -35,13 +35,14 @@ impl UseCase for Leave {
     fn decide(&self, on: &States<'_>) -> Result<Decision, Refusal> {
         let room = on.room(self.home());
         room.member(self.by)?;
-        let events = match room.kind() {
+        let answer = Answer::new(204, &());
+        Ok(match room.kind() {
             RoomKind::Group => {
                 let events = room.decide(RoomCommand::Leave {
                     by: self.by,
                     at: self.at,
                 })?;
-                events.into_iter().map(|event| (self.home(), event.into())).collect()
+                Decision::of(self.home(), events, answer)
             }
             RoomKind::Direct => {
                 let seat = StreamId::Seat(self.room_id, self.by);
@@ -52,12 +53,8 @@ impl UseCase for Leave {
                     last_cnt: room.last_cnt(),
                     at: self.at,
                 })?;
-                events.into_iter().map(|event| (seat, event.into())).collect()
+                Decision::of(seat, events, answer)
             }
-        };
-        Ok(Decision {
-            events,
-            answer: Answer::new(204, &()),
         })
     }
 }

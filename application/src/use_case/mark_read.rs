@@ -56,10 +56,6 @@ impl UseCase for MarkRead {
             known_seq,
             at: self.at,
         })?;
-        let events = events.into_iter().map(|event| (self.seat(), event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(204, &()),
-        })
+        Ok(Decision::of(self.seat(), events, Answer::new(204, &())))
     }
 }

@@ -35,10 +35,6 @@ impl UseCase for OpenDirect {
         StreamId::Room(self.room_id())
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn people(&self) -> &[UserId] {
         &self.peer
     }
@@ -58,10 +54,10 @@ impl UseCase for OpenDirect {
             at: self.at,
         })?;
         let version = on.version(stream) + events.len() as u64;
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
+        Ok(Decision::of(
+            stream,
             events,
-            answer: Answer::new(status, &RoomAnswer { room_id, version }),
-        })
+            Answer::new(status, &RoomAnswer { room_id, version }),
+        ))
     }
 }

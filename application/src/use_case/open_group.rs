@@ -60,11 +60,7 @@ impl UseCase for OpenGroup {
             room_id: self.room_id,
             version: on.version(stream) + events.len() as u64,
         };
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(201, &answer),
-        })
+        Ok(Decision::of(stream, events, Answer::new(201, &answer)))
     }
 }
 

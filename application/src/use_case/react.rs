@@ -45,10 +45,6 @@ impl UseCase for React {
         StreamId::Room(self.room_id)
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn reads(&self) -> Vec<StreamId> {
         vec![StreamId::Seat(self.room_id, self.by)]
     }
@@ -72,10 +68,6 @@ impl UseCase for React {
             max_kinds: self.max_kinds,
             at: self.at,
         })?;
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(204, &()),
-        })
+        Ok(Decision::of(stream, events, Answer::new(204, &())))
     }
 }

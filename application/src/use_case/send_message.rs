@@ -60,10 +60,6 @@ impl UseCase for SendMessage {
         StreamId::Room(self.room_id)
     }
 
-    fn writes(&self) -> Vec<StreamId> {
-        vec![self.home()]
-    }
-
     fn reads(&self) -> Vec<StreamId> {
         // What one left behind in a direct room or has hidden cannot be answered; everything else the room itself knows.
         self.reply_to.map(|_| self.seat()).into_iter().collect()
@@ -100,10 +96,6 @@ impl UseCase for SendMessage {
             version: on.version(stream) + events.len() as u64,
             sent_at: sent_at.unwrap_or(self.at),
         };
-        let events = events.into_iter().map(|event| (stream, event.into())).collect();
-        Ok(Decision {
-            events,
-            answer: Answer::new(201, &answer),
-        })
+        Ok(Decision::of(stream, events, Answer::new(201, &answer)))
     }
 }
