@@ -13,6 +13,7 @@ use cocotalk_application::port::event_log::{EventLog, LogReader};
 use cocotalk_application::sealing::Sealing;
 use cocotalk_command_api::{CommandState, DevAccounts};
 use cocotalk_domain::id::UserId;
+use cocotalk_domain::limits::Limits;
 use cocotalk_edge::auth::Tokens;
 use cocotalk_edge::command::Commands;
 use cocotalk_edge::door::Door;
@@ -188,9 +189,10 @@ impl Platform {
 
     /// Everything that is served to clients.
     pub fn router(&self, layer: &EdgeLayer) -> Router {
-        let live = Json(cocotalk_query_api::asyncapi());
+        let limits = &self.shared.commands.limits;
+        let live = Json(cocotalk_query_api::asyncapi(limits));
         let mut routes = Router::new()
-            .merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi()))
+            .merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi(limits)))
             .route("/v1/asyncapi.json", get(async move || live));
         if let Some(commands) = &self.commands {
             routes = routes
@@ -226,6 +228,9 @@ impl Platform {
 }
 
 /// What can be asked over HTTP, commands and queries together.
-pub fn openapi() -> OpenApi {
-    cocotalk_command_api::openapi().merge_from(cocotalk_query_api::openapi())
+fn openapi(limits: &Limits) -> OpenApi {
+    cocotalk_command_api::openapi(limits).merge_from(cocotalk_query_api::openapi(limits))
 }
+
+#[cfg(test)]
+mod tests;
