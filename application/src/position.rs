@@ -20,8 +20,7 @@ impl Position {
     /// Longest text that is looked at, characters: four times as long as one place in each slice is.
     pub const MAX_CHARS: usize = 8_192;
     /// How it is written, as a regular expression of ECMA-262.
-    pub const PATTERN: &str =
-        "^([0-9]|[1-5][0-9]|6[0-3]):[0-9]{1,18}(, ?([0-9]|[1-5][0-9]|6[0-3]):[0-9]{1,18})*$";
+    pub const PATTERN: &str = "^([0-9]|[1-5][0-9]|6[0-3]):[0-9]{1,18}(, ?([0-9]|[1-5][0-9]|6[0-3]):[0-9]{1,18})*$";
 
     /// At one place.
     pub fn at(slice: Slice, pos: u64) -> Self {
@@ -87,8 +86,8 @@ impl FromStr for Position {
 pub struct Cursor(pub [u64; SLICES]);
 
 impl Cursor {
-    /// Longest text of one: nine bytes a slice, in base64.
-    pub const MAX_CHARS: usize = SLICES * 9 / 3 * 4;
+    /// Longest text that is looked at, characters. One has at most nine bytes a slice, in base64.
+    pub const MAX_CHARS: usize = 1_024;
 }
 
 impl From<&Cursor> for Position {

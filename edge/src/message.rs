@@ -254,7 +254,10 @@ pub async fn send(
 ) -> Result<Accepted, Problem> {
     let words = match message {
         PostMessage::Text(words) => words,
-        PostMessage::Photo(media) | PostMessage::Video(media) | PostMessage::File(media) | PostMessage::Album(media) => {
+        PostMessage::Photo(media)
+        | PostMessage::Video(media)
+        | PostMessage::File(media)
+        | PostMessage::Album(media) => {
             return Err(media.refusal(&commands.limits));
         }
     };

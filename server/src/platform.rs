@@ -16,6 +16,7 @@ use cocotalk_domain::id::UserId;
 use cocotalk_domain::limits::Limits;
 use cocotalk_edge::auth::Tokens;
 use cocotalk_edge::command::Commands;
+use cocotalk_edge::crowd::Crowd;
 use cocotalk_edge::door::Door;
 use cocotalk_edge::layers::{EdgeLayer, around};
 use cocotalk_edge::rate::Limiter;
@@ -158,6 +159,10 @@ impl Shared {
             stop: lifecycle.soft.clone(),
             tasks: lifecycle.tasks.clone(),
             handshakes: AtomicUsize::new(0),
+            networks: Crowd::new(
+                config.live.max_handshakes_per_network,
+                Arc::clone(&self.query_door.trusted_proxies),
+            ),
         });
         Ok((queries, live))
     }

@@ -26,7 +26,9 @@ pub fn close(components: &mut Components, tagged: &str) {
     for name in joined {
         components.schemas.remove(&name);
     }
-    components.schemas.insert(tagged.to_owned(), Schema::OneOf(one_of).into());
+    components
+        .schemas
+        .insert(tagged.to_owned(), Schema::OneOf(one_of).into());
 }
 
 fn join(object: &mut Object, part: &RefOr<Schema>, components: &Components, joined: &mut Vec<String>) {
@@ -58,7 +60,10 @@ mod tests {
     fn a_kind_has_its_own_fields_and_no_others() {
         let mut found = Vec::new();
         <PostMessage as ToSchema>::schemas(&mut found);
-        found.push((PostMessage::name().into_owned(), <PostMessage as utoipa::PartialSchema>::schema()));
+        found.push((
+            PostMessage::name().into_owned(),
+            <PostMessage as utoipa::PartialSchema>::schema(),
+        ));
         let mut components = Components::new();
         components.schemas.extend(found);
         close(&mut components, "PostMessage");

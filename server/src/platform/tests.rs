@@ -41,16 +41,27 @@ fn unbounded(document: &Value, (place, schema): Place) -> Vec<String> {
         kind => kind.as_str().into_iter().collect(),
     };
     let is_bounded = |kind: &&str| match *kind {
-        "string" => has("maxLength") || has("enum") || ["uuid", "date-time"].contains(&schema["format"].as_str().unwrap_or("")),
+        "string" => {
+            has("maxLength") || has("enum") || ["uuid", "date-time"].contains(&schema["format"].as_str().unwrap_or(""))
+        }
         "integer" => has("minimum") && has("maximum"),
         "array" => has("maxItems"),
         "object" => schema["additionalProperties"] == false,
         _ => true,
     };
-    let own = kinds.iter().filter(|kind| !is_bounded(kind)).map(|kind| format!("{place}: {kind}"));
+    let own = kinds
+        .iter()
+        .filter(|kind| !is_bounded(kind))
+        .map(|kind| format!("{place}: {kind}"));
     let mut found: Vec<String> = own.collect();
     for parts in ["oneOf", "anyOf", "allOf"] {
-        found.extend(schema[parts].as_array().into_iter().flatten().flat_map(|part| within(parts, part)));
+        found.extend(
+            schema[parts]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(|part| within(parts, part)),
+        );
     }
     let fields = schema["properties"].as_object().into_iter().flatten();
     found.extend(fields.flat_map(|(name, field)| within(name, field)));
@@ -65,6 +76,9 @@ fn everything_that_is_sent_has_bounds() {
     let document = document();
     let places = of_requests(&document);
     assert!(places.len() > 50, "{} places are all there are?", places.len());
-    let found: Vec<String> = places.into_iter().flat_map(|place| unbounded(&document, place)).collect();
+    let found: Vec<String> = places
+        .into_iter()
+        .flat_map(|place| unbounded(&document, place))
+        .collect();
     assert_eq!(found, [""; 0]);
 }
