@@ -17,6 +17,11 @@ pub struct Position(Vec<(Slice, u64)>);
 pub struct NotAPosition;
 
 impl Position {
+    /// Longest text that is looked at, characters: four times as long as one place in each slice is.
+    pub const MAX_CHARS: usize = 8_192;
+    /// How it is written, as a regular expression of ECMA-262.
+    pub const PATTERN: &str = "^([0-9]|[1-5][0-9]|6[0-3]):[0-9]{1,18}(, ?([0-9]|[1-5][0-9]|6[0-3]):[0-9]{1,18})*$";
+
     /// At one place.
     pub fn at(slice: Slice, pos: u64) -> Self {
         Self(vec![(slice, pos)])
@@ -59,6 +64,9 @@ impl FromStr for Position {
     type Err = NotAPosition;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > Self::MAX_CHARS {
+            return Err(NotAPosition);
+        }
         let mut position = Self::default();
         for place in text.split(',') {
             let (slice, pos) = place.trim().split_once(':').ok_or(NotAPosition)?;
@@ -76,6 +84,11 @@ impl FromStr for Position {
 /// How far a client has come in every slice: valid on every node. At most 1 KB as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub [u64; SLICES]);
+
+impl Cursor {
+    /// Longest text that is looked at, characters. One has at most nine bytes a slice, in base64.
+    pub const MAX_CHARS: usize = 1_024;
+}
 
 impl From<&Cursor> for Position {
     /// Everything before the cursor.

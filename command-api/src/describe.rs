@@ -1,12 +1,11 @@
 //! The description of the commands: what the Rust types say, and what is the same for each of them said once.
 
-use cocotalk_edge::describe::{self, Samples};
+use cocotalk_edge::describe::{self, Samples, bounds};
 use cocotalk_edge::problem::{Code, ProblemDetails};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
-use utoipa::{Modify, OpenApi, ToSchema};
+use utoipa::{Modify, OpenApi, PartialSchema as _, ToSchema};
 use uuid::Uuid;
 
 /// A room after a command.
@@ -75,8 +74,12 @@ struct Commands;
 
 impl Modify for Commands {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        bounds::gather(openapi);
         let components = openapi.components.get_or_insert_default();
         describe::declare_bearer(components);
+        for tagged in ["OpenRoom", "PostMessage"] {
+            describe::close(components, tagged);
+        }
         let samples = Samples::new(components);
         for (path, item) in &mut openapi.paths.paths {
             let operations = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
@@ -103,7 +106,7 @@ fn describe_command(operation: &mut Operation) {
     describe::take_header(
         operation,
         "Idempotency-Key",
-        Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)),
+        bounds::Key::schema(),
         "The id of this command, chosen by you: a retry with it is answered as before and done once",
     );
     for (status, response) in &mut operation.responses.responses {

@@ -23,6 +23,8 @@ mod tests;
 
 use axum::Router;
 use axum::routing::{delete, patch, post, put};
+use cocotalk_domain::limits::Limits;
+use cocotalk_edge::describe::bounds;
 use utoipa::OpenApi as _;
 
 pub use state::{CommandState, DevAccounts};
@@ -62,7 +64,9 @@ pub fn router(state: CommandState) -> Router {
     rooms.with_state(state).merge(dev.unwrap_or_default())
 }
 
-/// What the commands are, to be merged with what the queries are.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    describe::Api::openapi()
+/// What the commands of a server with these limits are, to be merged with what the queries are.
+pub fn openapi(limits: &Limits) -> utoipa::openapi::OpenApi {
+    let mut openapi = describe::Api::openapi();
+    bounds::fill(openapi.components.get_or_insert_default(), limits);
+    openapi
 }

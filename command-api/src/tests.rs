@@ -8,6 +8,7 @@ use cocotalk_application::command_bus::CommandError;
 use cocotalk_application::error::StoreError;
 use cocotalk_application::use_case::RoomAnswer;
 use cocotalk_domain::id::CommandId;
+use cocotalk_domain::limits::Limits;
 use serde_json::{Value, json};
 
 use crate::fake::{App, Call, KEY, ME, MESSAGE, ROOM, identity};
@@ -29,7 +30,7 @@ fn sending(app: &App, text: &str) -> Call {
 
 /// Every operation of the description, with its path filled in.
 fn operations() -> Vec<(Method, String, Value)> {
-    let document = serde_json::to_value(openapi()).unwrap();
+    let document = serde_json::to_value(openapi(&Limits::default())).unwrap();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -91,7 +92,7 @@ fn every_operation_names_its_answers_problems_and_headers() {
 
 #[test]
 fn the_kinds_of_a_body_are_told_apart_in_the_description() {
-    let document = serde_json::to_value(openapi()).unwrap();
+    let document = serde_json::to_value(openapi(&Limits::default())).unwrap();
     let schemas = &document["components"]["schemas"];
     for (schema, kinds) in [("OpenRoom", 2), ("PostMessage", 5)] {
         assert_eq!(

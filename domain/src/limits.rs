@@ -10,6 +10,11 @@ pub const UNREAD_MEMBERS_SHOWN: u64 = 99;
 pub const MEMBERS_SAMPLE: usize = 4;
 /// Largest room for which read positions are told live and in history: beyond it the traffic grows with the square.
 pub const READS_SHOWN_MEMBERS: u32 = 100;
+/// Highest seq that is taken from outside: every one up to it is exact in a double, which is what JSON numbers are to many
+/// clients.
+pub const SEQ_MAX: u64 = (1 << 53) - 1;
+/// Most uploads of one message.
+pub const ALBUM_ITEMS: usize = 30;
 
 /// The bounds that `/v1/limits` shows; the section `[limits]` of the configuration. Characters are Unicode scalar values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -45,46 +45,98 @@ impl TextError {
     }
 }
 
-fn check_chars(text: &str, min: usize, max: usize) -> Result<(), TextError> {
-    // No text of more bytes than four a character can fit, so a huge one is refused without being counted.
-    let chars = if text.len() > max.saturating_mul(4) {
-        usize::MAX
-    } else {
-        text.chars().count()
-    };
-    if chars < min {
-        return Err(TextError::TooShort { min });
-    }
-    if chars > max {
-        return Err(TextError::TooLong { max });
-    }
-    Ok(())
+/// What a text must be to be taken: how long, and of which characters. Who describes the API describes it from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Fewest characters.
+    pub min: usize,
+    /// Most characters.
+    pub max: usize,
+    /// Which characters.
+    pub of: Characters,
 }
 
-/// One line that people read: no control characters, not blank.
-fn check_line(text: &str, max: usize) -> Result<(), TextError> {
-    check_chars(text, 1, max)?;
-    if text.chars().any(char::is_control) {
-        return Err(TextError::Character);
+/// Which characters a text may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Characters {
+    /// Any but NUL, which no store of text can hold.
+    AnyButNul,
+    /// One line that people read: no control characters, and not only white space.
+    Line,
+    /// What handles are made of: `[a-z0-9_.]`.
+    Handle,
+}
+
+impl Characters {
+    /// The same as a regular expression of ECMA-262 that also those of Rust and Python read, for a text of any length.
+    pub const fn pattern(self) -> &'static str {
+        match self {
+            Self::AnyButNul => "^[^\\u0000]*$",
+            Self::Line => concat!(
+                "^[^\\u0000-\\u001f\\u007f-\\u009f]*",
+                "[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]",
+                "[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+            ),
+            Self::Handle => "^[a-z0-9_.]*$",
+        }
     }
-    if text.trim().is_empty() {
-        return Err(TextError::Blank);
+
+    fn check(self, text: &str) -> Result<(), TextError> {
+        let allowed = match self {
+            Self::AnyButNul => |c: char| c != '\0',
+            Self::Line => |c: char| !c.is_control(),
+            Self::Handle => |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '.'),
+        };
+        if !text.chars().all(allowed) {
+            return Err(TextError::Character);
+        }
+        if self == Self::Line && text.trim().is_empty() {
+            return Err(TextError::Blank);
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl Shape {
+    const fn new(min: usize, max: usize, of: Characters) -> Self {
+        Self { min, max, of }
+    }
+
+    fn check(self, text: &str) -> Result<(), TextError> {
+        let Self { min, max, of } = self;
+        // No text of more bytes than four a character can fit, so a huge one is refused without being counted.
+        let chars = if text.len() > max.saturating_mul(4) {
+            usize::MAX
+        } else {
+            text.chars().count()
+        };
+        if chars < min {
+            return Err(TextError::TooShort { min });
+        }
+        if chars > max {
+            return Err(TextError::TooLong { max });
+        }
+        of.check(text)
+    }
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, |$text:ident, $limits:ident| $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, |$limits:ident| $shape:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {
+            /// What it must be.
+            pub const fn shape($limits: &Limits) -> Shape {
+                $shape
+            }
+
             /// Parses it; the only door to the type for what comes from outside.
-            pub fn parse($text: &str, $limits: &Limits) -> Result<Self, TextError> {
-                $check?;
-                Ok(Self($text.to_owned()))
+            pub fn parse(text: &str, limits: &Limits) -> Result<Self, TextError> {
+                Self::shape(limits).check(text)?;
+                Ok(Self(text.to_owned()))
             }
 
             /// The text.
@@ -102,29 +154,29 @@ macro_rules! text {
 }
 
 text!(
-    /// The text of a message: any characters but NUL, which no store of text can hold.
+    /// The text of a message.
     MessageText,
-    |text, limits| check_chars(text, 1, limits.text_chars).and(no_nul(text))
+    |limits| Shape::new(1, limits.text_chars, Characters::AnyButNul)
 );
 text!(
     /// The name of a room or somebody's own alias for it.
     RoomName,
-    |text, limits| check_line(text, limits.room_name_chars)
+    |limits| Shape::new(1, limits.room_name_chars, Characters::Line)
 );
 text!(
     /// A room's notice, as long as a message may be.
     Notice,
-    |text, limits| check_chars(text, 1, limits.text_chars).and(no_nul(text))
+    |limits| Shape::new(1, limits.text_chars, Characters::AnyButNul)
 );
 text!(
     /// The name that others see.
     DisplayName,
-    |text, limits| check_line(text, limits.display_name_chars)
+    |limits| Shape::new(1, limits.display_name_chars, Characters::Line)
 );
 text!(
-    /// The unique name that people are found by: `[a-z0-9_.]`.
+    /// The unique name that people are found by.
     Handle,
-    |text, limits| check_chars(text, limits.handle_min_chars, limits.handle_max_chars).and(handle_chars(text))
+    |limits| Shape::new(limits.handle_min_chars, limits.handle_max_chars, Characters::Handle)
 );
 
 /// One Unicode emoji, in its fully qualified form: ❤ and ❤\u{fe0f} are the same one.
@@ -133,6 +185,9 @@ text!(
 pub struct Emoji(String);
 
 impl Emoji {
+    /// Most characters of an emoji: a family, of four people and the joiners between them, with their skins.
+    pub const MAX_CHARS: usize = 10;
+
     /// Parses it; the only door to the type for what comes from outside.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let known = emojis::get(text).ok_or(TextError::NoEmoji)?;
@@ -153,23 +208,6 @@ impl Emoji {
 impl fmt::Display for Emoji {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-fn no_nul(text: &str) -> Result<(), TextError> {
-    if text.contains('\0') {
-        Err(TextError::Character)
-    } else {
-        Ok(())
-    }
-}
-
-fn handle_chars(text: &str) -> Result<(), TextError> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
-    if text.chars().all(allowed) {
-        Ok(())
-    } else {
-        Err(TextError::Character)
     }
 }
 
@@ -221,6 +259,13 @@ mod tests {
         for other in ["", "a", "1", "👍👍", "👍 ", ":+1:", "가", "\u{200d}", "\u{fe0f}"] {
             assert_eq!(Emoji::parse(other), Err(TextError::NoEmoji), "{other:?}");
         }
+    }
+
+    #[test]
+    fn no_emoji_is_longer_than_is_said() {
+        let longest = emojis::iter().flat_map(|emoji| emoji.skin_tones().into_iter().flatten().chain([emoji]));
+        let longest = longest.map(|emoji| emoji.as_str().chars().count()).max();
+        assert_eq!(longest, Some(Emoji::MAX_CHARS));
     }
 
     #[test]

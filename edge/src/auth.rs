@@ -22,7 +22,7 @@ use crate::problem::{Code, Problem};
 use crate::scope;
 
 /// Longest token that is looked at, bytes. Ours have about 320.
-const TOKEN_BYTES: usize = 1_024;
+pub(crate) const TOKEN_BYTES: usize = 1_024;
 
 /// Who asks, and by which session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::{FORWARDED, HOST, HeaderMap, HeaderName, VIA};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 
+use crate::crowd;
 use crate::door::Door;
 use crate::problem::{Code, Problem};
 
@@ -50,10 +51,7 @@ pub struct Client {
 impl Client {
     /// The network that limits count by: one IPv4 address, or the /64 that one subscriber of IPv6 has for themselves.
     pub fn network(&self) -> IpNet {
-        match self.address {
-            IpAddr::V4(_) => self.address.into(),
-            IpAddr::V6(address) => Ipv6Net::new(address, 64).map_or(self.address.into(), |net| net.trunc().into()),
-        }
+        crowd::network(self.address)
     }
 
     /// From a connection and the headers of a request.
@@ -111,7 +109,8 @@ where
 #[error("a request came without its connection")]
 struct NoConnection;
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+/// Whether an address is in one of these networks, so that it may stand for others.
+pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 

@@ -188,6 +188,11 @@ impl FieldErrors {
         self.0.push(error);
     }
 
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The refusal.
     pub fn into_problem(self) -> Problem {
         Problem::invalid_fields(self.0)

@@ -9,17 +9,20 @@
 //!
 //! The body, its schema with these codes and no others, and an example of each follow from that line: see [`finish`].
 
+pub mod bounds;
+mod closed;
 mod sample;
 
 use axum::http::StatusCode;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, Ref, RefOr, Required, Response, Schema};
 
+pub use self::closed::close;
 pub use self::sample::Samples;
 
 use crate::problem::Code;
@@ -99,11 +102,14 @@ pub fn refuse(operation: &mut Operation, codes: &[Code]) {
 }
 
 /// An operation that takes a header if it is there.
-pub fn take_header(operation: &mut Operation, name: &str, format: Option<SchemaFormat>, description: &str) {
-    operation
-        .parameters
-        .get_or_insert_default()
-        .push(parameter(name, format, description).into());
+pub fn take_header(operation: &mut Operation, name: &str, schema: impl Into<RefOr<Schema>>, description: &str) {
+    let header = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema));
+    operation.parameters.get_or_insert_default().push(header.build().into());
 }
 
 /// Whether an operation takes something there.
@@ -239,16 +245,6 @@ fn describe_refusal(response: &mut Response) {
     response
         .content
         .insert("application/problem+json".to_owned(), content.into());
-}
-
-fn parameter(name: &str, format: Option<SchemaFormat>, description: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).format(format)))
-        .build()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! - `idempotency`, `position`: the headers of commands, and of queries that wait for them.
 //! - `command`, `message`: from a request, or a frame of the socket, to a command and its answer.
 //! - `client`: where a request comes from, through trusted proxies or not.
+//! - `crowd`: how much of something one network holds at a time.
 //! - `describe`: what the descriptions of all operations share, above all their refusals.
 //! - `layers`: the one layer around every route, and the fallbacks.
 //! - `settings`: the sections `[http]` and `[limits]` of the configuration.
@@ -19,6 +20,7 @@ pub mod auth;
 pub mod body;
 pub mod client;
 pub mod command;
+pub mod crowd;
 pub mod describe;
 pub mod door;
 pub mod idempotency;

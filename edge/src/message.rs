@@ -6,7 +6,7 @@ use cocotalk_application::command_bus::Accepted;
 use cocotalk_application::sealing::DataKey;
 use cocotalk_application::use_case::send_message::SendMessage;
 use cocotalk_domain::id::{MessageId, RoomId, UserId};
-use cocotalk_domain::limits::Limits;
+use cocotalk_domain::limits::{ALBUM_ITEMS, Limits};
 use cocotalk_domain::sealed::Sealed;
 use cocotalk_domain::text::MessageText;
 use cocotalk_domain::time::Instant;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::body::canonical;
 use crate::command::{Commands, FieldErrors, Order};
+use crate::describe::bounds;
 use crate::idempotency::fingerprint;
 use crate::problem::{Code, FieldError, Problem};
 
@@ -40,16 +41,16 @@ pub enum PostMessage {
 /// What people say in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PostText {
-    /// What is said: 1 to 10,000 characters, no NUL.
-    #[schema(example = "점심 뭐 먹지?")]
+    /// What is said.
+    #[schema(value_type = bounds::MessageText)]
     pub text: String,
     /// The message it answers; one the author may see.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Uuid>, required = false)]
     pub reply_to: Option<MessageId>,
-    /// Members who are mentioned: at most 50, repetitions count once.
+    /// Members who are mentioned; repetitions count once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Option<Vec<Uuid>>, required = false)]
+    #[schema(value_type = Option<bounds::Mentions>, required = false)]
     pub mentions: Vec<UserId>,
 }
 
@@ -77,10 +78,11 @@ pub struct MessageSent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PostMedia {
     /// The uploads, in order.
+    #[schema(value_type = bounds::MediaIds)]
     pub media_ids: Vec<Uuid>,
     /// Words with them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false)]
+    #[schema(value_type = Option<bounds::MessageText>, required = false)]
     pub text: Option<String>,
 }
 
@@ -181,6 +183,28 @@ impl PostText {
     }
 }
 
+impl PostMedia {
+    /// Why it is refused: there are no media yet, but what is wrong with the fields is said first.
+    fn refusal(&self, limits: &Limits) -> Problem {
+        let mut errors = FieldErrors::default();
+        if self.media_ids.is_empty() {
+            errors.push(FieldError::new("/media_ids", "too_few", "name at least one upload"));
+        }
+        if self.media_ids.len() > ALBUM_ITEMS {
+            let detail = format!("a message has at most {ALBUM_ITEMS} uploads");
+            errors.push(FieldError::new("/media_ids", "too_many", detail));
+        }
+        if let Some(text) = &self.text {
+            errors.text("/text", MessageText::parse(text, limits));
+        }
+        if errors.is_empty() {
+            Problem::new(Code::MediaNotAvailable)
+        } else {
+            errors.into_problem()
+        }
+    }
+}
+
 /// Each of them once, in order; `None` if that is more than `max`.
 fn distinct(users: &[UserId], max: usize) -> Option<Vec<UserId>> {
     let mut distinct = Vec::with_capacity(users.len().min(max));
@@ -230,8 +254,11 @@ pub async fn send(
 ) -> Result<Accepted, Problem> {
     let words = match message {
         PostMessage::Text(words) => words,
-        PostMessage::Photo(_) | PostMessage::Video(_) | PostMessage::File(_) | PostMessage::Album(_) => {
-            return Err(Problem::new(Code::MediaNotAvailable));
+        PostMessage::Photo(media)
+        | PostMessage::Video(media)
+        | PostMessage::File(media)
+        | PostMessage::Album(media) => {
+            return Err(media.refusal(&commands.limits));
         }
     };
     let parsed = words.parse(&commands.limits)?;

@@ -7,22 +7,25 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::describe::bounds::{PageCursor, PageLimit};
 use crate::problem::{Code, Problem};
 use crate::query;
 
 /// Items of a page when nothing is said.
 pub const DEFAULT_ITEMS: usize = 50;
 /// Longest cursor that is looked at, characters.
-const CURSOR_CHARS: usize = 1_024;
+pub(crate) const PAGE_CURSOR_CHARS: usize = 1_024;
 
 /// The parameters of a list that has no others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// Most items of the page: 1 to 100, 50 if it is not said.
+    /// Most items of the page.
+    #[param(value_type = Option<PageLimit>)]
     pub limit: Option<u64>,
     /// `next_cursor` of the page before.
+    #[param(value_type = Option<PageCursor>)]
     pub cursor: Option<String>,
 }
 
@@ -54,7 +57,7 @@ pub fn encode_cursor(place: &impl Serialize) -> String {
 
 /// The place that a cursor means.
 pub fn decode_cursor<T: DeserializeOwned>(cursor: &str) -> Result<T, Problem> {
-    let json = (cursor.len() <= CURSOR_CHARS)
+    let json = (cursor.len() <= PAGE_CURSOR_CHARS)
         .then(|| URL_SAFE_NO_PAD.decode(cursor).ok())
         .flatten();
     json.and_then(|json| serde_json::from_slice(&json).ok())

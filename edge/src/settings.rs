@@ -19,10 +19,16 @@ pub struct HttpSettings {
     /// Requests being answered at once before more are told to come back (2,048: a second and a half of work at the rate
     /// this server sees on a laptop, while each holds at most its body).
     pub max_in_flight: usize,
-    /// Longest that a connection may take until the head of its next request is there, milliseconds (75,000: longer than
-    /// the minute for which proxies keep theirs, so that they close first). Waiting and a slow head are one clock in hyper;
-    /// how many connections may dawdle at once is bounded where they are accepted.
+    /// Longest that a connection is kept until the head of its next request is there, milliseconds (75,000: longer than the
+    /// minute for which proxies keep theirs, so that they close first).
     pub keep_alive_ms: u64,
+    /// Longest from the first byte of a request's head to its last, and from a connection to the head of its first request,
+    /// milliseconds (10,000: a head is one packet, or a few).
+    pub head_timeout_ms: u64,
+    /// Connections of one client network (one IPv4 address, or a /64 of IPv6) at once (2,000: a tenth of `max_connections`,
+    /// and several for each of hundreds of people behind one address). Further ones are answered 503 `busy`. A live socket is
+    /// none of them, and neither are those of `trusted_proxies`, which stand for everybody.
+    pub max_connections_per_network: usize,
     /// The proxies whose word about the client's address is taken, as CIDR ranges (none: the peer is the client).
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -33,6 +39,8 @@ impl Default for HttpSettings {
             request_timeout_ms: 10_000,
             max_in_flight: 2_048,
             keep_alive_ms: 75_000,
+            head_timeout_ms: 10_000,
+            max_connections_per_network: 2_000,
             trusted_proxies: Vec::new(),
         }
     }
@@ -51,6 +59,8 @@ impl HttpSettings {
             ("request_timeout_ms", self.request_timeout_ms),
             ("max_in_flight", self.max_in_flight as u64),
             ("keep_alive_ms", self.keep_alive_ms),
+            ("head_timeout_ms", self.head_timeout_ms),
+            ("max_connections_per_network", self.max_connections_per_network as u64),
         ];
         let zero = positive.into_iter().filter(|(_, value)| *value == 0);
         zero.map(|(name, _)| format!("http.{name} must be more than zero"))

@@ -1,9 +1,9 @@
 //! The description of the queries: what the Rust types say, and what is the same for each of them said once.
 
-use cocotalk_edge::describe::{self, Samples};
+use cocotalk_edge::describe::{self, Samples, bounds};
 use cocotalk_edge::problem::{Code, ProblemDetails};
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::{Modify, OpenApi};
+use utoipa::{Modify, OpenApi, PartialSchema as _};
 
 use crate::frame;
 
@@ -34,6 +34,7 @@ struct Queries;
 
 impl Modify for Queries {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        bounds::gather(openapi);
         let components = openapi.components.get_or_insert_default();
         describe::declare_bearer(components);
         frame::describe::tell_types_apart(components);
@@ -56,7 +57,7 @@ fn sign_in(operation: &mut Operation) {
     describe::take_header(
         operation,
         "X-Min-Position",
-        None,
+        bounds::Positions::schema(),
         "An X-Position that a command answered, or the position of a frame; several repeated or joined by commas. The answer \
          is at least as new, or there is none: it is waited for up to 500 ms",
     );
@@ -77,7 +78,7 @@ mod tests {
     use crate::testing::Api;
 
     fn document() -> Value {
-        serde_json::to_value(crate::openapi()).unwrap()
+        serde_json::to_value(crate::openapi(&cocotalk_domain::limits::Limits::default())).unwrap()
     }
 
     #[test]

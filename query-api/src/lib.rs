@@ -40,6 +40,8 @@ mod tests;
 
 use axum::Router;
 use axum::routing::get;
+use cocotalk_domain::limits::Limits;
+use cocotalk_edge::describe::bounds;
 use utoipa::OpenApi as _;
 
 pub use state::QueryState;
@@ -56,12 +58,14 @@ pub fn router(state: QueryState) -> Router {
         .with_state(state)
 }
 
-/// What the live socket is: an `AsyncAPI` document.
-pub fn asyncapi() -> serde_json::Value {
-    live::describe::asyncapi()
+/// What the live socket of a server with these limits is: an `AsyncAPI` document.
+pub fn asyncapi(limits: &Limits) -> serde_json::Value {
+    live::describe::asyncapi(limits)
 }
 
-/// What the queries are, to be merged with what the commands are.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    describe::Api::openapi()
+/// What the queries of a server with these limits are, to be merged with what the commands are.
+pub fn openapi(limits: &Limits) -> utoipa::openapi::OpenApi {
+    let mut openapi = describe::Api::openapi();
+    bounds::fill(openapi.components.get_or_insert_default(), limits);
+    openapi
 }

@@ -28,13 +28,14 @@ mod tests;
 mod window;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use axum::routing::get;
 use cocotalk_application::command_bus::Accepted;
@@ -42,7 +43,9 @@ use cocotalk_application::use_case::mark_read::MarkRead;
 use cocotalk_domain::id::{CommandId, RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_edge::auth::{Identity, TokenError};
+use cocotalk_edge::client::Client;
 use cocotalk_edge::command::{Commands, Order};
+use cocotalk_edge::crowd::{Crowd, Guest};
 use cocotalk_edge::door::Door;
 use cocotalk_edge::message;
 use cocotalk_edge::problem::{Code, Problem};
@@ -80,11 +83,25 @@ pub struct Live {
     pub tasks: TaskTracker,
     /// Sockets that have not said hello yet.
     pub handshakes: AtomicUsize,
+    /// How many of those each client network has.
+    pub networks: Arc<Crowd>,
+}
+
+/// The state of the live socket's route.
+#[derive(Clone)]
+pub(crate) struct LiveState(Arc<Live>);
+
+impl FromRef<LiveState> for Arc<Door> {
+    fn from_ref(state: &LiveState) -> Self {
+        Self::clone(&state.0.door)
+    }
 }
 
 /// The route of the live socket.
 pub fn router(live: Arc<Live>) -> Router {
-    Router::new().route("/v1/live", get(upgrade)).with_state(live)
+    Router::new()
+        .route("/v1/live", get(upgrade))
+        .with_state(LiveState(live))
 }
 
 /// Open the live socket
@@ -101,7 +118,8 @@ pub fn router(live: Arc<Live>) -> Router {
     ),
 )]
 pub(crate) async fn upgrade(
-    State(live): State<Arc<Live>>,
+    State(LiveState(live)): State<LiveState>,
+    client: Client,
     Query(Nothing {}): Query<Nothing>,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
@@ -118,30 +136,36 @@ pub(crate) async fn upgrade(
         .max_frame_size(frame_bytes);
     let token = live.tasks.token();
     Ok(socket.on_upgrade(move |socket| async move {
-        socket::serve(socket, live).await;
+        socket::serve(socket, client.address, live).await;
         drop(token);
     }))
 }
 
 /// A socket that has not said hello yet; counted while it lives.
-struct Handshake<'a>(&'a AtomicUsize);
+struct Handshake<'a> {
+    waiting: &'a AtomicUsize,
+    of_network: Option<Guest>,
+}
 
 impl Drop for Handshake<'_> {
     fn drop(&mut self) {
-        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
         ::metrics::gauge!(metrics::HANDSHAKES).set(before.saturating_sub(1) as f64);
     }
 }
 
 impl Live {
-    fn handshake(&self) -> Result<Handshake<'_>, Close> {
+    fn handshake(&self, client: IpAddr) -> Result<Handshake<'_>, Close> {
         let before = self.handshakes.fetch_add(1, Ordering::Relaxed);
-        let waiting = Handshake(&self.handshakes);
+        let handshake = Handshake {
+            waiting: &self.handshakes,
+            of_network: self.networks.enter(client),
+        };
         ::metrics::gauge!(metrics::HANDSHAKES).set((before + 1) as f64);
-        if before >= self.hub.settings.max_handshakes {
+        if before >= self.hub.settings.max_handshakes || handshake.of_network.is_none() {
             Err(Close::Busy)
         } else {
-            Ok(waiting)
+            Ok(handshake)
         }
     }
 

@@ -178,6 +178,7 @@ impl Config {
             ("bus.batch_commands", self.bus.batch_commands),
             ("bus.batch_events", self.bus.batch_events),
             ("live.outbox_items", self.live.outbox_items),
+            ("live.max_handshakes_per_network", self.live.max_handshakes_per_network),
             ("max_connections", self.max_connections),
         ];
         wrong.extend(

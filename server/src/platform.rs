@@ -13,8 +13,10 @@ use cocotalk_application::port::event_log::{EventLog, LogReader};
 use cocotalk_application::sealing::Sealing;
 use cocotalk_command_api::{CommandState, DevAccounts};
 use cocotalk_domain::id::UserId;
+use cocotalk_domain::limits::Limits;
 use cocotalk_edge::auth::Tokens;
 use cocotalk_edge::command::Commands;
+use cocotalk_edge::crowd::Crowd;
 use cocotalk_edge::door::Door;
 use cocotalk_edge::layers::{EdgeLayer, around};
 use cocotalk_edge::rate::Limiter;
@@ -157,6 +159,10 @@ impl Shared {
             stop: lifecycle.soft.clone(),
             tasks: lifecycle.tasks.clone(),
             handshakes: AtomicUsize::new(0),
+            networks: Crowd::new(
+                config.live.max_handshakes_per_network,
+                Arc::clone(&self.query_door.trusted_proxies),
+            ),
         });
         Ok((queries, live))
     }
@@ -188,9 +194,10 @@ impl Platform {
 
     /// Everything that is served to clients.
     pub fn router(&self, layer: &EdgeLayer) -> Router {
-        let live = Json(cocotalk_query_api::asyncapi());
+        let limits = &self.shared.commands.limits;
+        let live = Json(cocotalk_query_api::asyncapi(limits));
         let mut routes = Router::new()
-            .merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi()))
+            .merge(SwaggerUi::new("/docs/api").url("/v1/openapi.json", openapi(limits)))
             .route("/v1/asyncapi.json", get(async move || live));
         if let Some(commands) = &self.commands {
             routes = routes
@@ -226,6 +233,9 @@ impl Platform {
 }
 
 /// What can be asked over HTTP, commands and queries together.
-pub fn openapi() -> OpenApi {
-    cocotalk_command_api::openapi().merge_from(cocotalk_query_api::openapi())
+fn openapi(limits: &Limits) -> OpenApi {
+    cocotalk_command_api::openapi(limits).merge_from(cocotalk_query_api::openapi(limits))
 }
+
+#[cfg(test)]
+mod tests;

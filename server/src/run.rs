@@ -153,7 +153,10 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let (admin_listener, admin_address) = bind(config.admin_listen).await?;
     let bounds = Bounds {
         connections: config.max_connections,
-        head: Duration::from_millis(config.http.keep_alive_ms),
+        per_network: config.http.max_connections_per_network,
+        trusted_proxies: config.http.trusted_proxies.as_slice().into(),
+        keep_alive: Duration::from_millis(config.http.keep_alive_ms),
+        head: Duration::from_millis(config.http.head_timeout_ms),
     };
     let layer = EdgeLayer::new(&config.http);
     let starting: Probe = Arc::new(|| Box::pin(async { Readiness::waiting("store", "opening") }));
@@ -163,9 +166,13 @@ async fn run(role: Role, config: Config, demo: bool) -> anyhow::Result<()> {
     let of_projectors = role.projects(&config.backend).then(|| gate.clone());
     let admin = admin::router(recorder, role, layer.clone(), readiness_seen, of_projectors);
     let admin = watch::channel(admin).1;
-    lifecycle
-        .tasks
-        .spawn(serve(admin_listener, admin, admin_address, bounds, lifecycle.clone()));
+    lifecycle.tasks.spawn(serve(
+        admin_listener,
+        admin,
+        admin_address,
+        bounds.clone(),
+        lifecycle.clone(),
+    ));
     let address = listener.as_ref().map(|(_, address)| *address);
     if let Some((listener, address)) = listener {
         lifecycle

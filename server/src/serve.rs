@@ -1,5 +1,8 @@
 //! The accept loop: bounded connections, bounded time for a request's head, and an end when the lifecycle asks for it.
 
+mod paced;
+
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +11,35 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use cocotalk_edge::client::Connection;
+use cocotalk_edge::crowd::Crowd;
+use cocotalk_edge::metrics::CONNECTIONS_REFUSED;
+use cocotalk_edge::problem::{Code, Problem};
+use cocotalk_edge::scope::RequestId;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
 use crate::lifecycle::Lifecycle;
+use crate::serve::paced::Paced;
 
 /// Bounds of a listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bounds {
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Time for a request's head, and for a kept connection to begin its next one.
+    /// Those of one client network among them; further ones are told that it is busy.
+    pub per_network: usize,
+    /// Whose connections stand for everybody.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// Time for a kept connection to begin its next request.
+    pub keep_alive: Duration,
+    /// Time for a request's head.
     pub head: Duration,
 }
 
@@ -40,21 +55,27 @@ pub async fn serve(
     lifecycle: Lifecycle,
 ) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
+    let networks = Crowd::new(bounds.per_network, Arc::clone(&bounds.trusted_proxies));
     loop {
         let accepted = tokio::select! {
             () = lifecycle.soft.cancelled() => return,
             accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, peer, slot)) = accepted else { continue };
+        let Some(guest) = networks.enter(peer.ip()) else {
+            refuse(stream);
+            continue;
+        };
         let from = Connection {
             peer,
             listener: address,
         };
         let app = app.clone();
         let (soft, hard) = (lifecycle.soft.clone(), lifecycle.hard.clone());
+        let times = (bounds.keep_alive, bounds.head);
         lifecycle.tasks.spawn(async move {
-            connection(stream, (app, from), bounds, soft, hard).await;
-            drop(slot);
+            connection(stream, (app, from), times, soft, hard).await;
+            drop((slot, guest));
         });
     }
 }
@@ -74,10 +95,35 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpSt
     }
 }
 
+/// Tells a connection that is one too many so, and lets it go.
+fn refuse(stream: TcpStream) {
+    metrics::counter!(CONNECTIONS_REFUSED).increment(1);
+    // It fits into an empty buffer at once; nothing is waited for.
+    let told = stream
+        .into_std()
+        .and_then(|mut stream| stream.write_all(too_many().as_bytes()));
+    if let Err(error) = told {
+        tracing::debug!("a connection was refused and not told: {error}");
+    }
+}
+
+/// The whole answer: nobody reads what was asked.
+fn too_many() -> String {
+    let id = RequestId::next();
+    let problem = Problem::new(Code::Busy).detail("too many connections from your network");
+    let details = serde_json::to_string(&problem.into_details(Some(id))).expect("a problem is plain data");
+    let head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+        x-content-type-options: nosniff\r\nretry-after: 1\r\nconnection: close";
+    format!(
+        "{head}\r\nx-request-id: {id}\r\ncontent-length: {}\r\n\r\n{details}",
+        details.len()
+    )
+}
+
 async fn connection(
     stream: TcpStream,
     (app, from): (watch::Receiver<Router>, Connection),
-    bounds: Bounds,
+    (keep_alive, head): (Duration, Duration),
     soft: CancellationToken,
     hard: CancellationToken,
 ) {
@@ -87,13 +133,14 @@ async fn connection(
     }
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(bounds.head)
+        .header_read_timeout(keep_alive)
         .max_buf_size(HEAD_BYTES)
         .keep_alive(true);
+    let (stream, heads) = Paced::new(stream, head);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(from);
         let mut app = app.borrow().clone();
-        app.call(request.map(Body::new))
+        heads.answered(app.call(request.map(Body::new)))
     });
     let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);

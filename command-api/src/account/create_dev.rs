@@ -17,6 +17,7 @@ use cocotalk_domain::text::{DisplayName, Handle};
 use cocotalk_edge::body::{Json, canonical};
 use cocotalk_edge::client::LoopbackOnly;
 use cocotalk_edge::command::{Commands, FieldErrors, traceparent};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::idempotency::Idempotency;
 use cocotalk_edge::position::Landed;
 use cocotalk_edge::problem::Problem;
@@ -34,11 +35,11 @@ const APPLICANTS: Uuid = Uuid::from_u128(0x2b1e_4c7d_58a9_4f36_8d02_c0c0_7a1c_00
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewAccount {
-    /// The name to be found by: 4 to 20 of `[a-z0-9_.]`.
-    #[schema(example = "boram_kim")]
+    /// The name to be found by.
+    #[schema(value_type = bounds::Handle)]
     handle: String,
-    /// The name that others see, 1 to 20 characters.
-    #[schema(example = "보람")]
+    /// The name that others see.
+    #[schema(value_type = bounds::DisplayName)]
     display_name: String,
 }
 

@@ -9,6 +9,7 @@ use cocotalk_domain::text::Handle;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::client::LoopbackOnly;
 use cocotalk_edge::command::FieldErrors;
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::problem::{Code, Problem};
 use cocotalk_edge::query::{Nothing, Query};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::state::DevState;
 #[serde(deny_unknown_fields)]
 pub(crate) struct DevSession {
     /// The handle of an account.
-    #[schema(example = "boram_kim")]
+    #[schema(value_type = bounds::Handle)]
     handle: String,
 }
 

@@ -8,6 +8,7 @@ use cocotalk_domain::id::{MessageId, RoomId};
 use cocotalk_domain::text::MessageText;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands, FieldErrors};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::message::seal_text;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
@@ -21,8 +22,8 @@ use crate::describe::MessageAt;
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MessageChange {
-    /// What it says from now on: 1 to 10,000 characters, no NUL.
-    #[schema(example = "점심은 냉면!")]
+    /// What it says from now on.
+    #[schema(value_type = bounds::MessageText)]
     text: String,
 }
 

@@ -7,6 +7,7 @@ use cocotalk_application::use_case::react::{React, Reaction};
 use cocotalk_domain::id::{MessageId, RoomId};
 use cocotalk_domain::text::Emoji;
 use cocotalk_edge::command::{Caller, Commands};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
 use cocotalk_edge::problem::{Code, Problem};
@@ -21,7 +22,7 @@ use cocotalk_edge::problem::{Code, Problem};
     params(
         ("room_id" = Uuid, Path, description = "The room"),
         ("message_id" = Uuid, Path, description = "The message"),
-        ("emoji" = String, Path, description = "One Unicode emoji, percent-encoded", example = "👍"),
+        ("emoji" = bounds::Emoji, Path, description = "One Unicode emoji, percent-encoded", example = "👍"),
     ),
     responses(
         (status = 204, description = "It is there"),
@@ -48,7 +49,7 @@ pub(crate) async fn put_reaction(
     params(
         ("room_id" = Uuid, Path, description = "The room"),
         ("message_id" = Uuid, Path, description = "The message"),
-        ("emoji" = String, Path, description = "One Unicode emoji, percent-encoded", example = "👍"),
+        ("emoji" = bounds::Emoji, Path, description = "One Unicode emoji, percent-encoded", example = "👍"),
     ),
     responses(
         (status = 204, description = "It is not there"),

@@ -11,6 +11,7 @@ use cocotalk_domain::text::{Notice, RoomName};
 use cocotalk_domain::time::Instant;
 use cocotalk_edge::body::{Json, object};
 use cocotalk_edge::command::{Caller, Commands, FieldErrors};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
 use cocotalk_edge::problem::{Code, Problem};
@@ -25,13 +26,13 @@ use crate::nullable::Nullable;
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RoomChange {
-    /// The name, 1 to 50 characters; null takes it away.
+    /// The name; null takes it away.
     #[serde(default, skip_serializing_if = "Nullable::is_absent")]
-    #[schema(value_type = Option<String>, required = false)]
+    #[schema(value_type = Option<bounds::RoomName>, required = false)]
     name: Nullable<String>,
-    /// The notice, 1 to 10,000 characters; null takes it down.
+    /// The notice; null takes it down.
     #[serde(default, skip_serializing_if = "Nullable::is_absent")]
-    #[schema(value_type = Option<String>, required = false)]
+    #[schema(value_type = Option<bounds::Notice>, required = false)]
     notice: Nullable<String>,
     /// The photo; there is no media yet, so only null, which changes nothing.
     #[serde(default, skip_serializing_if = "Nullable::is_absent")]

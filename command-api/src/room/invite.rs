@@ -7,6 +7,7 @@ use cocotalk_application::use_case::invite::Invite;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
 use cocotalk_edge::problem::Problem;
@@ -20,7 +21,7 @@ use crate::describe::RoomAt;
 #[serde(deny_unknown_fields)]
 pub(crate) struct InviteMembers {
     /// The people: at least one, and no more than a group can have. Members already are passed over.
-    #[schema(value_type = Vec<Uuid>, min_items = 1)]
+    #[schema(value_type = bounds::Invited)]
     user_ids: Vec<UserId>,
 }
 

@@ -11,6 +11,7 @@ use cocotalk_domain::limits::Limits;
 use cocotalk_domain::text::RoomName;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands, text_error};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::position::Answered;
 use cocotalk_edge::problem::{Code, FieldError, Problem};
 use serde::{Deserialize, Serialize};
@@ -42,12 +43,12 @@ pub(crate) struct NewDirect {
 /// With whom, and what it is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct NewGroup {
-    /// The others: with you at least 3 and at most 1,500 people. Repetitions count once.
-    #[schema(value_type = Vec<Uuid>, min_items = 2)]
+    /// The others; repetitions and you yourself count once.
+    #[schema(value_type = bounds::GroupMembers)]
     user_ids: Vec<UserId>,
-    /// The name, 1 to 50 characters.
+    /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false)]
+    #[schema(value_type = Option<bounds::RoomName>, required = false)]
     name: Option<String>,
     /// The photo; there is no media yet.
     #[serde(skip_serializing_if = "Option::is_none")]

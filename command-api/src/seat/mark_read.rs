@@ -5,24 +5,23 @@ use std::sync::Arc;
 use axum::extract::State;
 use cocotalk_application::use_case::mark_read::MarkRead;
 use cocotalk_domain::id::RoomId;
+use cocotalk_domain::limits::SEQ_MAX;
 use cocotalk_domain::number::Seq;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
 use cocotalk_edge::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Sequence numbers are below this: every one of them is exact in a double, which is what JSON numbers are to many clients.
-const SEQ_END: u64 = 1 << 53;
-
 /// How far one has read.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadMarker {
     /// The item up to which everything is read; beyond the newest it is the newest.
-    #[schema(minimum = 0, example = 12)]
+    #[schema(value_type = bounds::SeqNumber)]
     seq: u64,
 }
 
@@ -46,7 +45,7 @@ pub(crate) async fn mark_read(
     Path(room_id): Path<RoomId>,
     Json(body): Json<ReadMarker>,
 ) -> Result<Answered, Problem> {
-    if body.seq >= SEQ_END {
+    if body.seq > SEQ_MAX {
         return Err(Problem::invalid_field("/seq", "too_large", "a seq is less than 2^53"));
     }
     let use_case = MarkRead {
@@ -75,11 +74,11 @@ mod tests {
     #[tokio::test]
     async fn a_seq_is_a_whole_number_below_2_to_the_53() {
         let app = App::new();
-        for seq in [json!(0), json!(SEQ_END - 1)] {
+        for seq in [json!(0), json!(SEQ_MAX)] {
             app.bus.answer(204, &());
             mark(&app, json!({"seq": seq})).await.is(204);
         }
-        for seq in [json!(-1), json!(1.5), json!("2"), json!(null), json!(SEQ_END)] {
+        for seq in [json!(-1), json!(1.5), json!("2"), json!(null), json!(SEQ_MAX + 1)] {
             mark(&app, json!({"seq": seq})).await.points_at(&["/seq"]);
         }
         mark(&app, json!({})).await.points_at(&["/seq"]);

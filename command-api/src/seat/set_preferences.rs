@@ -11,6 +11,7 @@ use cocotalk_domain::text::RoomName;
 use cocotalk_domain::time::Instant;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands, FieldErrors};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
 use cocotalk_edge::problem::{FieldError, Problem};
@@ -34,9 +35,9 @@ pub(crate) struct Preferences {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pinned: Option<bool>,
-    /// Your own name for the room, 1 to 50 characters; null takes it away.
+    /// Your own name for the room; null takes it away.
     #[serde(default, skip_serializing_if = "Nullable::is_absent")]
-    #[schema(value_type = Option<String>, required = false)]
+    #[schema(value_type = Option<bounds::RoomName>, required = false)]
     alias: Nullable<String>,
 }
 

@@ -11,6 +11,7 @@ use cocotalk_domain::number::{Seq, Version};
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::stream::StreamId;
 use cocotalk_edge::auth::Identity;
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::MinPosition;
 use cocotalk_edge::problem::{Code, Problem};
@@ -32,6 +33,7 @@ const MAX_CHANGES: usize = 1_000;
 #[into_params(parameter_in = Query)]
 pub struct ChangesQuery {
     /// The version that is known already.
+    #[param(value_type = bounds::AnyNumber)]
     pub after_version: u64,
 }
 

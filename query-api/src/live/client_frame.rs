@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use cocotalk_application::trace::TraceParent;
 use cocotalk_domain::id::{CommandId, RoomId};
 use cocotalk_edge::body::{parse, shorten};
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::message::PostMessage;
 use cocotalk_edge::problem::{Code, Problem};
 use serde::Deserialize;
@@ -28,7 +29,8 @@ pub(super) enum ClientFrame {
         /// Where.
         #[schema(value_type = Uuid)]
         room_id: RoomId,
-        /// Up to which item.
+        /// Up to which item; beyond the newest it is the newest.
+        #[schema(value_type = bounds::AnyNumber)]
         seq: u64,
     },
     /// This is the room I look at, or none.
@@ -114,10 +116,11 @@ pub(super) struct Hello {
     pub(super) op: HelloOp,
     /// The access token; without one there is no `ready`.
     #[serde(default)]
-    #[schema(example = "<access token>")]
+    #[schema(value_type = Option<bounds::AccessToken>, example = "<access token>")]
     pub(super) token: Option<String>,
     /// The newest cursor of the connection before, to be told what was missed.
     #[serde(default)]
+    #[schema(value_type = Option<bounds::LiveCursor>)]
     pub(super) cursor: Option<String>,
 }
 

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use cocotalk_edge::describe::Samples;
+use cocotalk_domain::limits::Limits;
+use cocotalk_edge::describe::{Samples, bounds, close};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{Components, RefOr};
@@ -27,8 +28,9 @@ const ABOUT: &str = "Frames are JSON texts with an `op`. The first frame of a cl
 type Message = (String, Value);
 
 /// The document.
-pub(crate) fn asyncapi() -> Value {
-    let components = components();
+pub(crate) fn asyncapi(limits: &Limits) -> Value {
+    let mut components = components();
+    bounds::fill(&mut components, limits);
     let samples = Samples::new(&components);
     let (told, heard) = (of_server(), of_client());
     let messages: Map<String, Value> = told
@@ -74,6 +76,7 @@ fn components() -> Components {
     <Typing as ToSchema>::schemas(&mut found);
     <ServerFrame as ToSchema>::schemas(&mut found);
     <ClientFrame as ToSchema>::schemas(&mut found);
+    <Hello as ToSchema>::schemas(&mut found);
     <Send as ToSchema>::schemas(&mut found);
     let mut schemas: BTreeMap<String, RefOr<Schema>> = found.into_iter().collect();
     for unused in ["FrameData", "FrameType"] {
@@ -81,6 +84,7 @@ fn components() -> Components {
     }
     let mut components = Components::new();
     components.schemas.extend(schemas);
+    close(&mut components, "PostMessage");
     components
 }
 
@@ -167,12 +171,12 @@ mod tests {
 
     #[test]
     fn the_description_is_kept() {
-        insta::assert_json_snapshot!(asyncapi());
+        insta::assert_json_snapshot!(asyncapi(&Limits::default()));
     }
 
     #[test]
     fn every_frame_is_described_with_what_it_is_and_an_example() {
-        let document = asyncapi();
+        let document = asyncapi(&Limits::default());
         for (name, message) in document["components"]["messages"].as_object().unwrap() {
             let example = &message["examples"][0]["payload"];
             let described = match &example["type"] {
@@ -186,7 +190,7 @@ mod tests {
 
     #[test]
     fn every_schema_that_is_named_is_there() {
-        let document = asyncapi();
+        let document = asyncapi(&Limits::default());
         for named in document.to_string().split("\"#/").skip(1) {
             let place = named.split('"').next().unwrap();
             assert!(document.pointer(&format!("/{place}")).is_some(), "{place}");

@@ -26,6 +26,8 @@ pub struct LiveSettings {
     pub max_sockets: usize,
     /// Sockets that have not said hello yet, at most (2,000).
     pub max_handshakes: usize,
+    /// Those of one client network among them, at most (500: a quarter).
+    pub max_handshakes_per_network: usize,
 }
 
 impl Default for LiveSettings {
@@ -41,6 +43,7 @@ impl Default for LiveSettings {
             read_marks_ms: 500,
             max_sockets: 100_000,
             max_handshakes: 2_000,
+            max_handshakes_per_network: 500,
         }
     }
 }

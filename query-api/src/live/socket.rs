@@ -4,11 +4,13 @@
 //! sends keeps its order and cannot pile up; what others say is written on meanwhile.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use cocotalk_application::error::chain;
+use cocotalk_application::position::Cursor;
 use cocotalk_domain::id::{CommandId, RoomId};
 use cocotalk_edge::auth::Identity;
 use cocotalk_edge::body::parse;
@@ -37,9 +39,9 @@ const GATHERED_MARKS: usize = 200;
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// Serves one socket from its first frame to its end.
-pub(super) async fn serve(mut socket: WebSocket, live: Arc<Live>) {
+pub(super) async fn serve(mut socket: WebSocket, client: IpAddr, live: Arc<Live>) {
     // Boxed, so that what is needed once does not lie in memory for the rest of the socket's life.
-    let close = match Box::pin(hello(&mut socket, &live)).await {
+    let close = match Box::pin(hello(&mut socket, client, &live)).await {
         Ok((identity, joined)) => {
             let id = joined.id;
             let farewell = Connection::greet(socket, Arc::clone(&live), identity, joined)
@@ -54,8 +56,8 @@ pub(super) async fn serve(mut socket: WebSocket, live: Arc<Live>) {
 }
 
 /// Waits for the hello and lets the socket in.
-async fn hello(socket: &mut WebSocket, live: &Live) -> Result<(Identity, Joined), Close> {
-    let _waiting = live.handshake()?;
+async fn hello(socket: &mut WebSocket, client: IpAddr, live: &Live) -> Result<(Identity, Joined), Close> {
+    let _waiting = live.handshake(client)?;
     let limit = Duration::from_millis(live.hub.settings.hello_timeout_ms);
     let first = tokio::select! {
         first = timeout(limit, first_frame(socket)) => first.map_err(|_| Close::NoHello)??,
@@ -67,7 +69,7 @@ async fn hello(socket: &mut WebSocket, live: &Live) -> Result<(Identity, Joined)
         cursor,
     } = parse(first.as_bytes()).map_err(|_| Close::HelloNotUnderstood)?;
     let identity = live.identify(token.as_deref()).map_err(|_| Close::NoValidToken)?;
-    if cursor.as_ref().is_some_and(|cursor| cursor.len() > 1_024) {
+    if cursor.as_ref().is_some_and(|cursor| cursor.len() > Cursor::MAX_CHARS) {
         return Err(Close::HelloNotUnderstood);
     }
     let joined = live.hub.join(identity.user_id, cursor.as_deref()).await;

@@ -82,6 +82,7 @@ async fn live() -> (Live, Arc<Bus>) {
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
         handshakes: AtomicUsize::new(0),
+        networks: cocotalk_edge::crowd::Crowd::new(1, Arc::new([])),
     };
     (live, bus)
 }

@@ -12,6 +12,7 @@ use cocotalk_domain::limits::READS_SHOWN_MEMBERS;
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::text::Emoji;
 use cocotalk_edge::auth::Identity;
+use cocotalk_edge::describe::bounds;
 use cocotalk_edge::page;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::MinPosition;
@@ -35,13 +36,16 @@ use crate::window::{Place, Window};
 #[into_params(parameter_in = Query)]
 pub struct TimelineQuery {
     /// The items right before this seq.
+    #[param(value_type = Option<bounds::AnyNumber>)]
     pub before: Option<u64>,
     /// The items right after this seq.
+    #[param(value_type = Option<bounds::AnyNumber>)]
     pub after: Option<u64>,
     /// The item of this seq and its neighbours.
+    #[param(value_type = Option<bounds::AnyNumber>)]
     pub around: Option<u64>,
-    /// Most items of the page: 1 to 100, 50 if it is not said.
-    #[param(minimum = 1, maximum = 100, default = 50)]
+    /// Most items of the page.
+    #[param(value_type = Option<bounds::PageLimit>)]
     pub limit: Option<u64>,
 }
 

@@ -1,7 +1,15 @@
 //! What is wrong with the rest of a request: who asks, with which key, and for what.
 
+use std::time::Duration;
+
+use cocotalk_domain::id::{SessionId, UserId};
+use cocotalk_domain::time::Instant;
+use cocotalk_edge::auth::Tokens;
+use serde_json::json;
+
 use super::{COMMANDS, DELETE, Header, SIGN_IN, World, nothing_of, signed_in};
-use crate::harness::client::{Api, eventually, list, new_key};
+use crate::harness::client::{Api, PATIENCE, eventually, list, new_key};
+use crate::harness::socket::{Socket, hello_frame};
 use crate::stage::Stage;
 
 const KEYS: &[Header] = &[
@@ -122,7 +130,8 @@ async fn a_token_that_is_none_is_refused() {
     let foreign = format!("Bearer {}.{}.{}", part(mina, 0), part(member, 1), part(mina, 2));
     let cut = format!("Bearer {}", &mina[..mina.len() - 1]);
     let long = format!("Bearer {mina}{}", "a".repeat(10_000));
-    let made_up = [&foreign, &cut, &long].map(|value| ("authorization", &**value, 401, "invalid_token"));
+    let elsewhere = format!("Bearer {}", of_another_installation(&world.mina.id));
+    let made_up = [&foreign, &cut, &long, &elsewhere].map(|value| ("authorization", &**value, 401, "invalid_token"));
     let headers: Vec<_> = TOKENS.iter().copied().chain(made_up).collect();
     let calls = signed_in().flat_map(|command| {
         let world = &world;
@@ -138,6 +147,25 @@ async fn a_token_that_is_none_is_refused() {
     nothing_of(calls.chain(twice), &world).await;
 }
 
+/// A token such as ours, for this person and not expired, signed with the key of somebody else's installation.
+fn of_another_installation(user_id: &str) -> String {
+    let session_id: SessionId = serde_json::from_value(json!(new_key())).unwrap();
+    let user_id: UserId = serde_json::from_value(json!(user_id)).unwrap();
+    // The year 2099.
+    let at = Instant::from_millis(4_070_908_800_000);
+    Tokens::new([7; 32], Duration::from_hours(1)).issue(user_id, session_id, at)
+}
+
+#[tokio::test]
+async fn a_token_of_another_installation_opens_no_socket() {
+    let mina = Api::shared().person("mina").await;
+    let mut socket = Socket::silent(mina.api.query_address()).await;
+    socket
+        .send(&hello_frame(&of_another_installation(&mina.id), None))
+        .await;
+    assert_eq!(socket.close_code(PATIENCE).await, Some(4003));
+}
+
 #[tokio::test]
 async fn a_token_that_has_expired_is_refused() {
     let stage = Stage::with_config(
@@ -150,6 +178,9 @@ async fn a_token_that_has_expired_is_refused() {
         (reply.status == 401).then(|| reply.refused(401, "expired_token"))
     })
     .await;
+    let mut socket = Socket::silent(mina.api.query_address()).await;
+    socket.send(&hello_frame(&mina.token, None)).await;
+    assert_eq!(socket.close_code(PATIENCE).await, Some(4003));
     let id = new_key();
     for (method, path, body) in signed_in() {
         let fill = |pattern: &str| {

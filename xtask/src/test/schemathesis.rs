@@ -18,7 +18,10 @@ use crate::{process, tools, workspace};
 /// What it runs, as one would type it.
 pub(crate) const ABOUT: &str = "schemathesis run <the one process>/v1/openapi.json, as tests/schemathesis says";
 
-const CONFIG: &str = "tests/schemathesis/schemathesis.toml";
+const FOLDER: &str = "tests/schemathesis";
+/// What it reads: its configuration, and a check of our own.
+const CONFIG: &str = "schemathesis.toml";
+const CHECKS: &str = "checks.py";
 /// What is there to be asked about.
 const PEOPLE: usize = 5;
 /// Whoever asks leaves some of them on the way.
@@ -62,15 +65,18 @@ fn ask(server: &Part, program: &Path, folder: &Path) -> anyhow::Result<()> {
         ("rooms", &world.rooms),
         ("people", &world.people),
         ("messages", &world.messages),
+        ("positions", &world.positions),
     ] {
         fs::write(folder.join(format!("{name}.txt")), dictionary(ids))?;
     }
-    let config = folder.join("schemathesis.toml");
-    fs::copy(workspace::root().join(CONFIG), &config).with_context(|| format!("cannot copy {CONFIG}"))?;
+    for name in [CONFIG, CHECKS] {
+        let file = workspace::root().join(FOLDER).join(name);
+        fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {FOLDER}/{name}"))?;
+    }
     let mut command = Command::new("timeout");
     command.arg(TOOL_SECONDS).arg(program);
     // It leaves its notes where it runs.
-    command.current_dir(folder).arg("--config-file").arg(&config);
+    command.current_dir(folder).arg("--config-file").arg(CONFIG);
     command.args(["run", &format!("http://{address}/v1/openapi.json"), "--no-color"]);
     process::run(command.env("COCOTALK_TOKEN", &world.token))
 }
@@ -96,6 +102,8 @@ struct World {
     people: Vec<String>,
     rooms: Vec<String>,
     messages: Vec<String>,
+    /// Where the messages landed in the log.
+    positions: Vec<String>,
 }
 
 impl World {
@@ -104,25 +112,28 @@ impl World {
         for number in 0..PEOPLE {
             let account = json!({"handle": format!("person{number}"), "display_name": format!("사람 {number}")});
             let made = post(address, "/v1/dev/accounts", None, &account)?;
-            people.push(text(&made, "user_id")?);
-            tokens.push(text(&made, "access_token")?);
+            people.push(text(&made.body, "user_id")?);
+            tokens.push(text(&made.body, "access_token")?);
         }
         let token = tokens.swap_remove(0);
-        let open = |room: Value| text(&post(address, "/v1/rooms", Some(&token), &room)?, "room_id");
+        let open = |room: Value| text(&post(address, "/v1/rooms", Some(&token), &room)?.body, "room_id");
         let group = |_| open(json!({"kind": "group", "user_ids": people[1..], "name": "주말 등산"}));
         let mut rooms: Vec<String> = (0..GROUPS).map(group).collect::<anyhow::Result<_>>()?;
         rooms.push(open(json!({"kind": "direct", "user_id": people[1]}))?);
         let say = |number| {
             let path = format!("/v1/rooms/{}/messages", rooms[number % rooms.len()]);
             let said = json!({"kind": "text", "text": format!("{number}시에 만나요")});
-            text(&post(address, &path, Some(&token), &said)?, "message_id")
+            let said = post(address, &path, Some(&token), &said)?;
+            Ok((text(&said.body, "message_id")?, said.position))
         };
-        let messages = (1..=MESSAGES).map(say).collect::<anyhow::Result<_>>()?;
+        let said = (1..=MESSAGES).map(say).collect::<anyhow::Result<Vec<_>>>()?;
+        let (messages, positions) = said.into_iter().unzip();
         Ok(Self {
             token,
             people,
             rooms,
             messages,
+            positions,
         })
     }
 }
@@ -133,8 +144,14 @@ fn text(answer: &Value, field: &str) -> anyhow::Result<String> {
         .with_context(|| format!("no {field} in {answer}"))
 }
 
+/// What a command is answered.
+struct Answer {
+    body: Value,
+    position: String,
+}
+
 /// One command, and the answer to it; any refusal is an error.
-fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &Value) -> anyhow::Result<Value> {
+fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &Value) -> anyhow::Result<Answer> {
     let (body, token) = (
         body.to_string(),
         token.map(|token| format!("authorization: Bearer {token}\r\n")),
@@ -154,7 +171,13 @@ fn post(address: SocketAddr, path: &str, token: Option<&str>, body: &Value) -> a
         .split_once("\r\n\r\n")
         .with_context(|| format!("{path} was not answered"))?;
     ensure!(head.starts_with("HTTP/1.1 2"), "{path} was refused: {answer}");
-    serde_json::from_str(body).with_context(|| format!("{path} answered {body:?}"))
+    let position = head.lines().find_map(|line| line.strip_prefix("x-position: "));
+    Ok(Answer {
+        body: serde_json::from_str(body).with_context(|| format!("{path} answered {body:?}"))?,
+        position: position
+            .with_context(|| format!("{path} did not say where it landed"))?
+            .to_owned(),
+    })
 }
 
 #[cfg(test)]
