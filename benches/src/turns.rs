@@ -64,16 +64,14 @@ impl<const N: usize> Turns<N> {
 }
 
 impl Turns<2> {
-    /// The rows of a plain load, the first, and of a full one that may take `bar` times as long.
-    pub(crate) fn rows(&self, figure: &'static str, what: &str, names: [&str; 2], bar: f64) -> Vec<Row> {
+    /// The rows of a plain load, the first, and of a full one, which may take `bar` times as long where there is a bar.
+    pub(crate) fn rows(&self, figure: &'static str, what: &str, names: [&str; 2], bar: Option<f64>) -> Vec<Row> {
         let [plain, full] = names;
-        let mut rows = vec![Row::at_most(
-            figure,
-            format!("{what}: p50, {full} over {plain}"),
-            RATIO,
-            self.ratio(1, 0),
-            bar,
-        )];
+        let (compared, ratio) = (format!("{what}: p50, {full} over {plain}"), self.ratio(1, 0));
+        let mut rows = vec![match bar {
+            Some(bar) => Row::at_most(figure, compared, RATIO, ratio, bar),
+            None => Row::reported(figure, compared, RATIO, ratio),
+        }];
         for (load, name) in names.into_iter().enumerate() {
             rows.push(Row::reported(
                 figure,

@@ -37,17 +37,21 @@ const FILL_DEADLINE: Duration = Duration::from_hours(1);
 enum Ask {
     Newest,
     Page,
+    Oldest,
     View,
     Changes,
     Send,
 }
 
-const ASKS: [(Ask, &str); 5] = [
-    (Ask::Newest, "the newest page of 50"),
-    (Ask::Page, "a page of 50 anywhere"),
-    (Ask::View, "the room's view"),
-    (Ask::Changes, "changes of the last 50 versions"),
-    (Ask::Send, "ack of a send"),
+/// With what it is called, and how much longer the full room may take. On the oldest page, which nearly everybody has read,
+/// everybody's position must be looked at.
+const ASKS: [(Ask, &str, Option<f64>); 6] = [
+    (Ask::Newest, "the newest page of 50", Some(BAR)),
+    (Ask::Page, "a page of 50 anywhere", Some(BAR)),
+    (Ask::Oldest, "the oldest page of 50", None),
+    (Ask::View, "the room's view", Some(BAR)),
+    (Ask::Changes, "changes of the last 50 versions", Some(BAR)),
+    (Ask::Send, "ack of a send", Some(BAR)),
 ];
 
 /// One client, one request at a time, by turns in the full room and in small ones.
@@ -73,11 +77,11 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     for run in 0..bench.runs() {
         let small = world.rooms(SMALL_ROOMS, SMALL_MEMBERS).await?;
         world.fill(&small, FIRST_MESSAGES).await?;
-        for ((ask, what), turns) in ASKS.into_iter().zip(&mut turns) {
+        for ((ask, what, _), turns) in ASKS.into_iter().zip(&mut turns) {
             eprint!("  {what}:");
             let mut timed = Timed::new(&mut world, &small, &full, run).await?;
             turns
-                .run(bench.length() / 5, async |load| {
+                .run(bench.length() / ASKS.len() as u32, async |load| {
                     timed.once(&mut client, ask, load).await
                 })
                 .await?;
@@ -91,7 +95,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let names = names.each_ref().map(String::as_str);
     let rows = ASKS.iter().zip(&turns);
     let mut rows: Vec<Row> = rows
-        .flat_map(|((_, what), turns)| turns.rows(FIGURE, what, names, BAR))
+        .flat_map(|((_, what, bar), turns)| turns.rows(FIGURE, what, names, *bar))
         .collect();
     rows.push(unread_members(&faults));
     Ok(rows)
@@ -99,7 +103,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
 
 fn unread_members(faults: &[String]) -> Row {
     let wrong = vec![faults.len() as f64];
-    let what = format!("pages of {RECOUNTED} whose unread members are not what the list of members gives");
+    let what = format!("pages, of {RECOUNTED}, whose unread members are not what the list of members gives");
     Row::at_most(FIGURE, what, "", wrong, 0.0).with_faults(faults)
 }
 
@@ -140,6 +144,7 @@ impl<'a> Timed<'a> {
                 let before = PAGE + 1 + self.random.next_number() % (standing.last_seq - PAGE);
                 format!("{}?before={before}&limit={PAGE}", room.messages)
             }
+            Ask::Oldest => format!("{}?after=0&limit={PAGE}", room.messages),
             Ask::View => format!("/v1/rooms/{}", room.id),
             Ask::Changes => {
                 let after = standing.version - CHANGES;
