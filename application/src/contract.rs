@@ -168,6 +168,7 @@ macro_rules! read_model_contract {
             people::a_person_sees_the_rooms_they_are_in,
             people::what_a_seat_says_and_what_a_room_says_do_not_mix,
             people::members_who_left_are_not_shown,
+            people::who_is_behind_a_page_is_a_member_who_has_not_read_it,
             people::read_positions_only_rise,
             people::leaving_ends_a_read_position_but_not_a_later_one,
             people::profiles_are_found_by_id,

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use hyper::Uri;
 use hyper::header::HeaderValue;
+use hyper::{Method, Uri};
 use serde_json::{Value, json};
 
-use crate::http::{Call, HttpClient};
+use crate::http::{Answer, Call, HttpClient};
 
 /// A person of the load.
 #[derive(Debug, Clone)]
@@ -57,6 +57,39 @@ pub(crate) async fn invite(client: &mut HttpClient, by: &Account, room_id: &str,
         .map(|_| ())
 }
 
+/// Marks a room read up to `seq`; answers where the mark landed.
+pub(crate) async fn mark_read(client: &mut HttpClient, by: &Account, room_id: &str, seq: u64) -> Result<HeaderValue> {
+    let path = format!("/v1/rooms/{room_id}/read-marker");
+    let body = Bytes::from(json!({ "seq": seq }).to_string());
+    let answer = command(client, Method::PUT, &path, by, body).await?;
+    answer.position.context("a mark that landed nowhere")
+}
+
+/// Puts a reaction, a percent-encoded emoji, on a message.
+pub(crate) async fn react(
+    client: &mut HttpClient,
+    by: &Account,
+    room_id: &str,
+    message_id: &str,
+    emoji: &str,
+) -> Result<()> {
+    let path = format!("/v1/rooms/{room_id}/messages/{message_id}/reactions/{emoji}");
+    command(client, Method::PUT, &path, by, Bytes::new()).await.map(drop)
+}
+
+/// Gives a message another text.
+pub(crate) async fn edit(
+    client: &mut HttpClient,
+    by: &Account,
+    room_id: &str,
+    message_id: &str,
+    text: &str,
+) -> Result<()> {
+    let path = format!("/v1/rooms/{room_id}/messages/{message_id}");
+    let body = Bytes::from(json!({ "text": text }).to_string());
+    command(client, Method::PATCH, &path, by, body).await.map(drop)
+}
+
 /// Where a room stands, as one of its members is told.
 pub(crate) async fn standing(client: &mut HttpClient, member: &Account, room_id: &str) -> Result<Standing> {
     let room = get(client, &format!("/v1/rooms/{room_id}"), member).await?;
@@ -68,8 +101,20 @@ pub(crate) async fn standing(client: &mut HttpClient, member: &Account, room_id:
 
 /// A query, its answer as a tree. For what is not timed.
 pub(crate) async fn get(client: &mut HttpClient, path: &str, as_whom: &Account) -> Result<Value> {
+    get_at(client, path, as_whom, None).await
+}
+
+/// A query of what is there at `position` or later, its answer as a tree.
+pub(crate) async fn get_at(
+    client: &mut HttpClient,
+    path: &str,
+    as_whom: &Account,
+    position: Option<HeaderValue>,
+) -> Result<Value> {
     let uri: Uri = path.parse().context("not a path")?;
-    decode(client, &Call::get(uri, Some(as_whom.authorization.clone()))).await
+    let call = Call::get(uri, Some(as_whom.authorization.clone()));
+    let min_position = position;
+    decode(client, &Call { min_position, ..call }).await
 }
 
 /// The sum of a counter over all its labels.
@@ -99,7 +144,19 @@ async fn post(client: &mut HttpClient, path: &str, as_whom: Option<&Account>, bo
     decode(client, &Call::post(uri, authorization, Bytes::from(body.to_string()))).await
 }
 
-async fn decode(client: &mut HttpClient, call: &Call) -> Result<Value> {
+async fn command(
+    client: &mut HttpClient,
+    method: Method,
+    path: &str,
+    by: &Account,
+    body: impl Into<Bytes>,
+) -> Result<Answer> {
+    let uri: Uri = path.parse().context("not a path")?;
+    let call = Call::post(uri, Some(by.authorization.clone()), body);
+    succeed(client, &Call { method, ..call }).await
+}
+
+async fn succeed(client: &mut HttpClient, call: &Call) -> Result<Answer> {
     let answer = client.call(call).await?;
     ensure!(
         answer.status.is_success(),
@@ -109,6 +166,11 @@ async fn decode(client: &mut HttpClient, call: &Call) -> Result<Value> {
         answer.status,
         String::from_utf8_lossy(&answer.body)
     );
+    Ok(answer)
+}
+
+async fn decode(client: &mut HttpClient, call: &Call) -> Result<Value> {
+    let answer = succeed(client, call).await?;
     if answer.body.is_empty() {
         return Ok(Value::Null);
     }

@@ -40,7 +40,13 @@ pub(crate) struct Arguments {
     /// Messages in the big room of `room-size`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(200..=5_000_000))]
     pub(crate) room_messages: u64,
-    /// Members of the big room of `write-amplification`.
+    /// Messages in the room of `full-room`.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(200..=5_000_000))]
+    pub(crate) full_messages: u64,
+    /// Minutes that the load of `memory-flat` takes.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub(crate) memory_minutes: u64,
+    /// Members of the big room of `write-amplification` and of `full-room`.
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(10..=3_000))]
     pub(crate) members: u64,
     /// What to be instead of the load driver.
@@ -72,6 +78,8 @@ impl Arguments {
             ("events", self.events, 1_000_000),
             ("sockets", self.sockets, 5_000),
             ("room-messages", self.room_messages, 100_000),
+            ("full-messages", self.full_messages, 1_000_000),
+            ("memory-minutes", self.memory_minutes, 10),
             ("members", self.members, 3_000),
         ];
         full.iter()

@@ -42,6 +42,19 @@ impl Site {
         Ok(site)
     }
 
+    /// Bytes of the files in its data folder.
+    pub(crate) fn data_bytes(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for file in fs::read_dir(self.data()).context("cannot read the data folder")? {
+            let file = file.context("cannot read the data folder")?;
+            bytes += file
+                .metadata()
+                .context("cannot look at a file of the data folder")?
+                .len();
+        }
+        Ok(bytes)
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -8,13 +8,18 @@ use clap::ValueEnum;
 use crate::bench::Bench;
 use crate::report::Row;
 
+mod full_list;
+mod full_page;
+mod full_room;
 mod latency;
+mod memory;
 pub(crate) mod peers;
 mod reads;
 mod room_size;
 mod sends;
 mod socket_memory;
 mod start_time;
+mod under_writes;
 pub(crate) mod write_amplification;
 
 /// One figure.
@@ -52,6 +57,16 @@ pub(crate) enum Figure {
     Statements,
     /// CPU of a send.
     Cpu,
+    /// A room of the most members and a million messages.
+    FullRoom,
+    /// A list of 500 rooms.
+    FullList,
+    /// A page that was changed ten thousand times.
+    FullPage,
+    /// History and lists while their rooms are written to.
+    ReadsUnderWrites,
+    /// Memory under a load that goes on.
+    MemoryFlat,
 }
 
 impl Figure {
@@ -74,6 +89,11 @@ impl Figure {
             Self::List => "list",
             Self::Statements => "statements",
             Self::Cpu => "cpu",
+            Self::FullRoom => "full-room",
+            Self::FullList => "full-list",
+            Self::FullPage => "full-page",
+            Self::ReadsUnderWrites => "reads-under-writes",
+            Self::MemoryFlat => "memory-flat",
         }
     }
 
@@ -96,6 +116,13 @@ impl Figure {
             Self::List => "lists of 200 rooms, four readers",
             Self::Statements => "statements per page of history and per list, which must not follow the items",
             Self::Cpu => "server CPU per 1,000 sends, others offline and ten online",
+            Self::FullRoom => {
+                "pages, view, changes and sends in a room of 3,000 with 1,000,000 messages over small ones"
+            }
+            Self::FullList => "a list of 500 rooms over lists of 200 and 20",
+            Self::FullPage => "a page of 50 with 10,000 edits and reactions over a plain one",
+            Self::ReadsUnderWrites => "pages and lists, four readers, while their rooms are written to",
+            Self::MemoryFlat => "resident memory over ten minutes of everything",
         }
     }
 
@@ -118,6 +145,11 @@ impl Figure {
             Self::List => reads::list(bench).await,
             Self::Statements => reads::statements(bench).await,
             Self::Cpu => peers::cpu(bench).await,
+            Self::FullRoom => full_room::measure(bench).await,
+            Self::FullList => full_list::measure(bench).await,
+            Self::FullPage => full_page::measure(bench).await,
+            Self::ReadsUnderWrites => under_writes::measure(bench).await,
+            Self::MemoryFlat => memory::measure(bench).await,
         }
     }
 }

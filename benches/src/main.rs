@@ -17,11 +17,14 @@ mod http;
 mod keys;
 mod load;
 mod machine;
+mod paced;
 mod process;
+mod readers;
 mod report;
 mod scan;
 mod socket;
 mod stats;
+mod turns;
 mod watchers;
 mod world;
 

@@ -12,6 +12,18 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// How much values rise from one to the next: the slope of the straight line that fits them best; 0 for fewer than two.
+pub(crate) fn slope(values: &[f64]) -> f64 {
+    let middle = (values.len() as f64 - 1.0) / 2.0;
+    let (mut rise, mut run) = (0.0, 0.0);
+    for (index, value) in values.iter().enumerate() {
+        let from_middle = index as f64 - middle;
+        rise += from_middle * value;
+        run += from_middle * from_middle;
+    }
+    if run > 0.0 { rise / run } else { 0.0 }
+}
+
 /// The two percentiles the bars speak of, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Latency {
@@ -46,6 +58,13 @@ mod tests {
         assert_eq!(median(&[3.0]).to_bits(), 3.0_f64.to_bits());
         assert_eq!(median(&[4.0, 2.0]).to_bits(), 3.0_f64.to_bits());
         assert_eq!(median(&[9.0, 1.0, 2.0]).to_bits(), 2.0_f64.to_bits());
+    }
+
+    #[test]
+    fn a_slope_is_the_rise_from_one_to_the_next() {
+        assert_eq!(slope(&[3.0]).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(slope(&[1.0, 3.0, 5.0]).to_bits(), 2.0_f64.to_bits());
+        assert_eq!(slope(&[1.0, 9.0, 1.0]).to_bits(), 0.0_f64.to_bits());
     }
 
     #[test]

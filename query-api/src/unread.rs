@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use cocotalk_application::port::read_model::Behind;
 use cocotalk_application::row::{MemberRow, RoomReadRow, UserReadRow, UserRoomRow};
 use cocotalk_domain::id::UserId;
 use cocotalk_domain::limits::UNREAD_MEMBERS_SHOWN;
@@ -26,11 +27,17 @@ pub(crate) fn position(kind: RoomKind, joined_seq: Seq, read_seq: Option<Seq>) -
     }
 }
 
+/// Members who have not read a message, from which on it does not matter how many more there are: its author may be one.
+pub(crate) const ENOUGH_BEHIND: usize = UNREAD_MEMBERS_SHOWN as usize + 1;
+
 /// How far the present members of a room have read. Positions of people who are not members (a mark that came after their
 /// leave) do not count.
+#[derive(Default)]
 pub(crate) struct Watermarks {
     of: HashMap<UserId, Seq>,
     sorted: Vec<Seq>,
+    /// Nobody's position is known, but that as many are behind as are counted.
+    enough: bool,
 }
 
 impl Watermarks {
@@ -41,14 +48,32 @@ impl Watermarks {
             let read_seq = reads.get(&member.user_id).copied();
             (member.user_id, position(kind, member.joined_seq, read_seq))
         };
-        let of: HashMap<UserId, Seq> = members.iter().map(mark).collect();
+        Self::at(members.iter().map(mark).collect())
+    }
+
+    /// From what a large group's page needs; good for the items of that page alone.
+    pub(crate) fn of_page(behind: &Behind) -> Self {
+        match behind {
+            Behind::Enough => Self {
+                enough: true,
+                ..Self::default()
+            },
+            Behind::These(reads) => Self::at(reads.iter().map(|read| (read.user_id, read.read_seq)).collect()),
+        }
+    }
+
+    fn at(of: HashMap<UserId, Seq>) -> Self {
         let mut sorted: Vec<Seq> = of.values().copied().collect();
         sorted.sort_unstable();
-        Self { of, sorted }
+        let enough = false;
+        Self { of, sorted, enough }
     }
 
     /// Present members, the author aside, who have not read the message at `seq`; nobody counts beyond 99.
     pub(crate) fn unread(&self, seq: Seq, author: UserId) -> u64 {
+        if self.enough {
+            return UNREAD_MEMBERS_SHOWN;
+        }
         let behind = self.sorted.partition_point(|read| *read < seq);
         let author_behind = self.of.get(&author).is_some_and(|read| *read < seq);
         (behind as u64 - u64::from(author_behind)).min(UNREAD_MEMBERS_SHOWN)

@@ -9,6 +9,7 @@ use cocotalk_domain::room::Role;
 use super::Store;
 use super::stage::Stage;
 use super::support::{at, id, sealed};
+use crate::port::read_model::Behind;
 use crate::projection::Projection;
 use crate::row::{ProfileRow, RoomReadRow, RowWrite, UserReadRow, UserRoomRow};
 
@@ -177,6 +178,10 @@ pub async fn members_who_left_are_not_shown(fresh: impl AsyncFn(Projections) -> 
             },
         ])
         .await;
+    let reads = &stage.store.reads;
+    let alone = async |user| reads.member(room_id, user).await.expect("it can be read");
+    assert_eq!(alone(users[1]).await.map(|row| row.role), Some(Role::Admin));
+    assert_eq!([alone(users[2]).await, alone(UserId(id())).await], [None, None]);
     let roles = || async {
         let rows = stage.store.reads.members(room_id).await.expect("it can be read");
         assert!(
@@ -196,6 +201,57 @@ pub async fn members_who_left_are_not_shown(fresh: impl AsyncFn(Projections) -> 
         ])
         .await;
     assert_eq!(roles().await, [Some(Role::Owner), None, Some(Role::Member)]);
+}
+
+/// Whoever came later, left or has read all of it does not count, and where enough have read nothing of it they alone matter.
+pub async fn who_is_behind_a_page_is_a_member_who_has_not_read_it(fresh: impl AsyncFn(Projections) -> Store) {
+    let stage = Stage::set(fresh).await;
+    let room_id = stage.room_id;
+    let mut rows = Vec::new();
+    let mut come = |joined_seq: u64, read_seq: u64| {
+        let user_id = UserId(id());
+        rows.push(RowWrite::Member {
+            room_id,
+            user_id,
+            role: Role::Member,
+            joined_seq: Seq(joined_seq),
+            joined_at: at(7),
+            invited_by: user_id,
+        });
+        rows.push(stage.read(user_id, read_seq));
+        user_id
+    };
+    let (none, some, all) = (come(1, 1), come(1, 12), come(1, 20));
+    let (late, amid, left, also) = (come(30, 30), come(2, 15), come(1, 1), come(1, 9));
+    // A mark of somebody who was never in the room.
+    rows.push(stage.read(UserId(id()), 1));
+    stage.write(rows).await;
+    stage.write(vec![RowWrite::MemberLeft { room_id, user_id: left }]).await;
+    let behind = async |first: u64, last: u64, enough: usize| {
+        let page = Seq(first)..=Seq(last);
+        let behind = stage.store.reads.behind(room_id, page, enough).await;
+        match behind.expect("it can be read") {
+            Behind::Enough => None,
+            Behind::These(rows) => {
+                let mut rows: Vec<_> = rows.into_iter().map(|row| (row.user_id, row.read_seq.0)).collect();
+                rows.sort_unstable();
+                Some(rows)
+            }
+        }
+    };
+    let sorted = |mut rows: Vec<(UserId, u64)>| {
+        rows.sort_unstable();
+        Some(rows)
+    };
+    let everybody = sorted(vec![(none, 1), (some, 12), (amid, 15), (also, 9)]);
+    assert_eq!(
+        behind(10, 20, 3).await,
+        everybody,
+        "{all} has read it, {late} came later"
+    );
+    assert_eq!(behind(10, 20, 2).await, None);
+    assert_eq!(behind(9, 12, 2).await, sorted(vec![(none, 1), (also, 9)]));
+    assert_eq!(behind(1, 1, 1).await, sorted(vec![]));
 }
 
 /// Whatever the order in which they come, in one flush or in several.

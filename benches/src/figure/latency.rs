@@ -2,18 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use hyper::StatusCode;
-use tokio::task::JoinSet;
+use anyhow::Result;
 
 use crate::bench::Bench;
 use crate::http::HttpClient;
 use crate::keys::KeySource;
-use crate::load::{Target, message, send_one};
+use crate::load::send_one;
+use crate::paced;
 use crate::report::Row;
 use crate::stats::Latency;
 use crate::watchers::{Watchers, Watching};
-use crate::world::{FIRST_MESSAGES, Room, World};
+use crate::world::{FIRST_MESSAGES, World};
 
 /// What the peer's lone client waits.
 const PEER_LONE_MS: f64 = 0.51;
@@ -72,7 +71,7 @@ pub(crate) async fn delivery(bench: &mut Bench) -> Result<Vec<Row>> {
         };
         let mut watchers = Watchers::open(server.http, &rooms, &standings, watching).await?;
         watchers.mark_start();
-        let acked = paced(server.http, &rooms, epoch, bench.length()).await?;
+        let acked = paced::send(server.http, &rooms, PACE, epoch, bench.length()).await?;
         let delivered = watchers.settle(&acked).await?;
         let latency = Latency::of(delivered.latencies_us);
         eprintln!(
@@ -89,54 +88,4 @@ pub(crate) async fn delivery(bench: &mut Bench) -> Result<Vec<Row>> {
         Row::ahead_of("delivery", what("p50"), "ms", p50, PEER_DELIVERY_MS[0]).with_faults(&faults),
         Row::ahead_of("delivery", what("p99"), "ms", p99, PEER_DELIVERY_MS[1]),
     ])
-}
-
-/// Message k is due k paces after the start, in room k modulo their number; answers what was acknowledged by room.
-async fn paced(address: std::net::SocketAddr, rooms: &[Room], epoch: Instant, length: Duration) -> Result<Vec<u64>> {
-    let start = tokio::time::Instant::now();
-    let mut senders = JoinSet::new();
-    for (number, room) in rooms.iter().enumerate() {
-        let client = HttpClient::new(address)?;
-        let target = room.target(0);
-        let step = PACE * u32::try_from(rooms.len()).context("too many rooms")?;
-        let first = start + PACE * u32::try_from(number).context("too many rooms")?;
-        let sender = Paced {
-            client,
-            target,
-            epoch,
-            step,
-            until: start + length,
-        };
-        senders.spawn(async move { (number, sender.run(first, number).await) });
-    }
-    let mut acked = vec![0; rooms.len()];
-    while let Some(ended) = senders.join_next().await {
-        let (number, count) = ended.context("a sender panicked")?;
-        acked[number] = count?;
-    }
-    Ok(acked)
-}
-
-struct Paced {
-    client: HttpClient,
-    target: Target,
-    epoch: Instant,
-    step: Duration,
-    until: tokio::time::Instant,
-}
-
-impl Paced {
-    async fn run(mut self, mut due: tokio::time::Instant, lane: usize) -> Result<u64> {
-        let mut keys = KeySource::new(lane);
-        let mut acked = 0;
-        while due < self.until {
-            tokio::time::sleep_until(due).await;
-            let call = message(&self.target, &mut keys, self.epoch.elapsed().as_micros() as u64);
-            let status = self.client.call(&call).await?.status;
-            ensure!(status == StatusCode::CREATED, "a send was answered {status}");
-            acked += 1;
-            due += self.step;
-        }
-        Ok(acked)
-    }
 }

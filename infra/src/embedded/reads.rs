@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use cocotalk_application::error::StoreError;
-use cocotalk_application::port::read_model::{From, Page, ReadModel};
+use cocotalk_application::port::read_model::{Behind, From, Page, ReadModel};
 use cocotalk_application::row::{
     ItemKind, ItemState, LastItem, MemberRow, MessageRow, ProfileRow, RoomReadRow, RoomRow, UserReadRow, UserRoomRow,
 };
@@ -49,8 +50,14 @@ const USER_READ: Select<3> = Select("hex(room_id), read_seq, read_cnt");
 const MEMBER: Select<4> = Select("hex(user_id), role, joined_seq, joined_at");
 const ROOM_READ: Select<2> = Select("hex(user_id), read_seq");
 const REACTION: Select<2> = Select("seq, emoji");
+const BEHIND: Select<2> = Select("hex(m.user_id), max(read_seq, joined_seq)");
 const HIDDEN: Select<2> = Select("hex(room_id), seq");
 const PROFILE: Select<3> = Select("hex(user_id), hex(sealed), version");
+
+/// The present members of a group whose position is before a seq. Whoever is in a group has one since the line that let them
+/// in, so the positions are looked through, and only for those before the seq whether they are there.
+const POSITIONS_BEFORE: &str = "room_reads_v1 AS r CROSS JOIN room_members_v1 AS m \
+    WHERE r.room_id = ?1 AND read_seq < ?2 AND m.room_id = ?1 AND m.user_id = r.user_id AND state = 1 AND joined_seq < ?2";
 
 /// How far a bucket of messages reaches: as many seqs as two to this power.
 pub(super) const BUCKET_SHIFT: u32 = 12;
@@ -117,26 +124,35 @@ impl ReadModel for EmbeddedStore {
 
     async fn members(&self, room: RoomId) -> Result<Vec<MemberRow>, StoreError> {
         let rest = "room_members_v1 WHERE room_id = ? AND state = 1";
-        let member = |row: &Columns<'_>| {
-            Ok(MemberRow {
-                user_id: row.id(0)?.into(),
-                role: row.role(1)?,
-                joined_seq: row.seq(2)?,
-                joined_at: row.instant(3)?,
-            })
-        };
         self.rows(MEMBER, rest, vec![Value::id(&room.0)], member).await
+    }
+
+    async fn member(&self, room: RoomId, user: UserId) -> Result<Option<MemberRow>, StoreError> {
+        let rest = "room_members_v1 WHERE room_id = ? AND user_id = ? AND state = 1";
+        let key = vec![Value::id(&room.0), Value::id(&user.0)];
+        Ok(self.rows(MEMBER, rest, key, member).await?.into_iter().next())
     }
 
     async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError> {
         let rest = "room_reads_v1 WHERE room_id = ?";
-        let read = |row: &Columns<'_>| {
-            Ok(RoomReadRow {
-                user_id: row.id(0)?.into(),
-                read_seq: row.seq(1)?,
-            })
-        };
-        self.rows(ROOM_READ, rest, vec![Value::id(&room.0)], read).await
+        self.rows(ROOM_READ, rest, vec![Value::id(&room.0)], room_read).await
+    }
+
+    /// First how many have read nothing of the page, counted no further than asked: of a large group they nearly always are
+    /// enough, and found among its first members. Only else everybody's position is looked at.
+    async fn behind(&self, room: RoomId, page: RangeInclusive<Seq>, enough: usize) -> Result<Behind, StoreError> {
+        let (first, last) = page.into_inner();
+        let text = format!("SELECT count(*) FROM (SELECT 1 FROM {POSITIONS_BEFORE} LIMIT ?3)");
+        let values = vec![Value::id(&room.0), Value::number(first.0), Value::number(enough as u64)];
+        let counted = self.shared.readers.fetch_one(&text, values).await?;
+        let counted: i64 = counted.try_get(0).map_err(of_store)?;
+        if counted as usize >= enough {
+            return Ok(Behind::Enough);
+        }
+        let values = vec![Value::id(&room.0), Value::number(last.0)];
+        Ok(Behind::These(
+            self.rows(BEHIND, POSITIONS_BEFORE, values, room_read).await?,
+        ))
     }
 
     async fn messages(&self, room: RoomId, page: Page) -> Result<Vec<MessageRow>, StoreError> {
@@ -340,6 +356,22 @@ fn user_room(user_id: UserId, row: &Columns<'_>) -> Result<UserRoomRow, StoreErr
         muted_until: row.instant_or_none(9)?,
         alias: row.sealed(10, user_id)?,
         last_hidden: row.seq(11)?,
+    })
+}
+
+fn member(row: &Columns<'_>) -> Result<MemberRow, StoreError> {
+    Ok(MemberRow {
+        user_id: row.id(0)?.into(),
+        role: row.role(1)?,
+        joined_seq: row.seq(2)?,
+        joined_at: row.instant(3)?,
+    })
+}
+
+fn room_read(row: &Columns<'_>) -> Result<RoomReadRow, StoreError> {
+    Ok(RoomReadRow {
+        user_id: row.id(0)?.into(),
+        read_seq: row.seq(1)?,
     })
 }
 

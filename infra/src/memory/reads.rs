@@ -68,6 +68,12 @@ impl ReadModel for MemoryStore {
             .collect())
     }
 
+    async fn member(&self, room: RoomId, user: UserId) -> Result<Option<MemberRow>, StoreError> {
+        let state = self.state();
+        let member = state.tables.members.get(&(room, user));
+        Ok(member.filter(|member| member.present).map(|member| member.row.clone()))
+    }
+
     async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError> {
         let state = self.state();
         let range = (room, UserId::from_u128(FIRST))..=(room, UserId::from_u128(LAST));

@@ -42,6 +42,7 @@ pub struct CqlReadModel {
     user_reads: PreparedStatement,
     user_read: PreparedStatement,
     members: PreparedStatement,
+    member: PreparedStatement,
     reads: PreparedStatement,
     before: PreparedStatement,
     after: PreparedStatement,
@@ -78,6 +79,9 @@ impl CqlReadModel {
         };
         let user_rooms = format!("SELECT {USER_ROOM} FROM {k}.user_rooms_v{rooms} WHERE user_id = ?");
         let user_reads = format!("SELECT room_id, read_seq, read_cnt FROM {k}.user_reads_v{reads} WHERE user_id = ?");
+        let members = format!(
+            "SELECT user_id, state, role, joined_seq, joined_at FROM {k}.room_members_v{rooms} WHERE room_id = ?"
+        );
         Ok(Self {
             room: read(format!("SELECT {ROOM} FROM {k}.rooms_v{rooms} WHERE room_id = ?")).await?,
             last_seq: read(format!("SELECT last_seq FROM {k}.rooms_v{rooms} WHERE room_id = ?")).await?,
@@ -85,10 +89,8 @@ impl CqlReadModel {
             user_rooms: read(user_rooms).await?,
             user_read: read(format!("{user_reads} AND room_id = ?")).await?,
             user_reads: read(user_reads).await?,
-            members: read(format!(
-                "SELECT user_id, state, role, joined_seq, joined_at FROM {k}.room_members_v{rooms} WHERE room_id = ?"
-            ))
-            .await?,
+            member: read(format!("{members} AND user_id = ?")).await?,
+            members: read(members).await?,
             reads: read(format!(
                 "SELECT user_id, read_seq FROM {k}.room_reads_v{reads} WHERE room_id = ?"
             ))
@@ -309,6 +311,11 @@ impl ReadModel for CqlReadModel {
             members.extend(raw.read()?);
         }
         Ok(members)
+    }
+
+    async fn member(&self, room: RoomId, user: UserId) -> Result<Option<MemberRow>, StoreError> {
+        let raw: Vec<RawMember> = self.few(&self.member, (room.0, user.0)).await?;
+        raw.into_iter().next().map_or(Ok(None), RawMember::read)
     }
 
     async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use axum::Json;
 use axum::extract::State;
 use cocotalk_application::error::StoreError;
-use cocotalk_application::row::{MemberRow, MessageRow, ReplyMeta, RoomRow, UserRoomRow};
+use cocotalk_application::row::{MessageRow, ReplyMeta, RoomRow, UserRoomRow};
 use cocotalk_application::sealing::Keys;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::limits::READS_SHOWN_MEMBERS;
@@ -26,7 +26,7 @@ use crate::checkpoints::Projection;
 use crate::frame::MemberRead;
 use crate::item::{self, HiddenItem, Item, ReplyTo, TimelineItem};
 use crate::state::{QueryState, no_such_room};
-use crate::unread::Watermarks;
+use crate::unread::{ENOUGH_BEHIND, Watermarks};
 use crate::viewer::Viewer;
 use crate::window::{Place, Window};
 
@@ -110,15 +110,17 @@ pub(crate) async fn list(
     let visible = |first_seq: Seq| Window::new(place, limit as u64, &(first_seq.0..=last_seq.0));
     let mut first_seq = seat.first_seq().max(Seq(1));
     let mut window = visible(first_seq);
-    let (mut rows, (members, watermarks)) = try_join!(page(&state, room_id, &window), watermarks(&state, &room))?;
+    let around = |window| readers(&state, &room, me.user_id, window);
+    let (mut rows, (mut joined, mut watermarks)) = try_join!(page(&state, room_id, window), around(window))?;
     // The members were read after the room, their own place beside it: since then they may have left, or come anew.
-    let mine = members.iter().find(|member| member.user_id == me.user_id);
-    let joined_seq = mine.ok_or_else(no_such_room)?.joined_seq;
-    if joined_seq > first_seq {
+    if let Some(joined_seq) = joined
+        && joined_seq > first_seq
+    {
         first_seq = joined_seq;
         window = visible(first_seq);
-        rows = page(&state, room_id, &window).await?;
+        (rows, (joined, watermarks)) = try_join!(page(&state, room_id, window), around(window))?;
     }
+    joined.ok_or_else(no_such_room)?;
     let (answered, hidden, reacted) = try_join!(
         answered(&state, room_id, first_seq, &rows),
         hidden(&state, &seat, first_seq, &rows),
@@ -144,17 +146,33 @@ pub(crate) async fn list(
     }))
 }
 
-async fn page(state: &QueryState, room: RoomId, window: &Window) -> Result<Vec<MessageRow>, StoreError> {
+async fn page(state: &QueryState, room: RoomId, window: Window) -> Result<Vec<MessageRow>, StoreError> {
     match window.page() {
         Some(page) => state.model.messages(room, page).await,
         None => Ok(Vec::new()),
     }
 }
 
-async fn watermarks(state: &QueryState, room: &RoomRow) -> Result<(Vec<MemberRow>, Watermarks), StoreError> {
-    let (members, reads) = try_join!(state.model.members(room.room_id), state.model.reads(room.room_id))?;
-    let watermarks = Watermarks::new(room.kind, &members, &reads);
-    Ok((members, watermarks))
+/// Since when this person is in a room, if they are, and how far everybody has read: all of it where it is told, else what the
+/// items of the page need.
+async fn readers(
+    state: &QueryState,
+    room: &RoomRow,
+    me: UserId,
+    window: Window,
+) -> Result<(Option<Seq>, Watermarks), StoreError> {
+    let (model, room_id) = (&state.model, room.room_id);
+    if room.member_count <= READS_SHOWN_MEMBERS {
+        let (members, reads) = try_join!(model.members(room_id), model.reads(room_id))?;
+        let mine = members.iter().find(|member| member.user_id == me);
+        let joined = mine.map(|member| member.joined_seq);
+        return Ok((joined, Watermarks::new(room.kind, &members, &reads)));
+    }
+    let (mine, behind) = try_join!(
+        model.member(room_id, me),
+        model.behind(room_id, window.start..=window.end, ENOUGH_BEHIND)
+    )?;
+    Ok((mine.map(|member| member.joined_seq), Watermarks::of_page(&behind)))
 }
 
 /// The messages that those of a page answer, as far as this person may see them and the page does not have them itself.
@@ -458,6 +476,9 @@ mod tests {
         let large = api.world.group(101, &people);
         api.world.say(large, people[0], "모두에게");
         assert_eq!(unread_members(&api, people[1], large).await, [0, 99]);
+        // A page that nearly everybody has yet to read knows no more than that.
+        let page = api.get(people[1], &format!("{}?after=1", path(large))).await.ok();
+        assert_eq!(column(&page, "unread_member_count"), [99]);
         for person in &people[1..4] {
             api.world.read(large, *person, 2);
         }

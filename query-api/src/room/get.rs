@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use cocotalk_application::row::{MemberRow, RoomRow};
+use cocotalk_application::row::RoomRow;
 use cocotalk_domain::id::{RoomId, UserId};
 use cocotalk_domain::number::Seq;
 use cocotalk_domain::room::RoomKind;
@@ -92,14 +92,13 @@ pub(crate) async fn get(
     }))
 }
 
-/// Who owns a group is known from its head, and in a direct room there is nothing to own; else the members are asked.
+/// Who owns a group is known from its head, and in a direct room there is nothing to own; else their own row is asked.
 async fn my_role(state: &QueryState, room: &RoomRow, me: UserId) -> Result<Role, Problem> {
     match room.kind {
         RoomKind::Direct => Ok(Role::Member),
         RoomKind::Group if room.owner_id == Some(me) => Ok(Role::Owner),
         RoomKind::Group => {
-            let members: Vec<MemberRow> = state.model.members(room.room_id).await?;
-            let mine = members.iter().find(|member| member.user_id == me);
+            let mine = state.model.member(room.room_id, me).await?;
             mine.map(|member| member.role.into()).ok_or_else(no_such_room)
         }
     }

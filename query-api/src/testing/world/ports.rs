@@ -74,6 +74,10 @@ impl ReadModel for World {
         Ok(there.map(|(_, row)| row.clone()).collect())
     }
 
+    async fn member(&self, room: RoomId, user: UserId) -> Result<Option<MemberRow>, StoreError> {
+        Ok(self.ask(Part::Model).await?.seen().members.get(&(room, user)).cloned())
+    }
+
     /// Also of those who left, as a mark does that comes after its reader has gone.
     async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError> {
         let tables = self.ask(Part::Model).await?;
