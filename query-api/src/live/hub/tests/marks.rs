@@ -212,6 +212,26 @@ async fn whether_a_room_is_told_of_marks_follows_from_its_events() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn marks_are_told_to_whoever_was_there_also_where_somebody_comes_or_goes_in_the_same_commit() {
+    let (node, room, [mina, jun], mut stays) = quiet_group().await;
+    let dahee = node.world.person(4, "다희");
+    let mut comes = node.join(dahee).await;
+    node.world.read(room, jun, 2);
+    node.world.invite(room, mina, &[dahee]);
+    node.world.read(room, jun, 3);
+    node.publish().await;
+    let all = ["read.advanced", "member.joined", "read.advanced"];
+    assert_eq!(comes.types(room), all[1..], "the first mark was before their time");
+    let of_room =
+        |types: Vec<String>| -> Vec<String> { types.into_iter().filter(|kind| *kind != "unread.changed").collect() };
+    assert_eq!(of_room(stays.types(room)), all);
+    node.world.read(room, jun, 4);
+    node.world.leave(room, dahee);
+    node.publish().await;
+    assert_eq!(comes.types(room), ["read.advanced", "member.left"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_replayed_gets_the_numbers_of_then() {
     let (node, room, [mina, jun], told) = quiet_group().await;
     let cursor = told.cursor.to_string();
