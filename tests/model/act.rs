@@ -10,6 +10,9 @@ use crate::model::room::{Allowed, Role, Who};
 /// A change to a value that may be absent: none, to nothing, to this.
 pub(crate) type Change<T> = Option<Option<T>>;
 
+/// Kinds of acts, by their names.
+pub(crate) const KINDS: usize = 16;
+
 /// One command of one person. Rooms are named by their place in the model.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
@@ -97,6 +100,28 @@ impl Act {
             | Self::Kick { room, .. }
             | Self::GiveRole { room, .. }
             | Self::Leave { room } => Some(*room),
+        }
+    }
+
+    /// What kind of act it is.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::OpenGroup { .. } => "open group",
+            Self::OpenDirect { .. } => "open direct",
+            Self::Say { reply_to: None, .. } => "say",
+            Self::Say { reply_to: Some(_), .. } => "reply",
+            Self::Edit { .. } => "edit",
+            Self::Delete { .. } => "delete",
+            Self::Hide { .. } => "hide",
+            Self::React { puts: true, .. } => "react",
+            Self::React { puts: false, .. } => "take back",
+            Self::Read { .. } => "read",
+            Self::Prefer { .. } => "prefer",
+            Self::Alter { .. } => "alter",
+            Self::Invite { .. } => "invite",
+            Self::Kick { .. } => "kick",
+            Self::GiveRole { .. } => "give role",
+            Self::Leave { .. } => "leave",
         }
     }
 
@@ -191,5 +216,6 @@ fn body_of<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
 
 /// How a text is written in a path.
 fn in_a_path(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes()
+        .fold(String::new(), |path, byte| path + &format!("%{byte:02X}"))
 }

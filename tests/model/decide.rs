@@ -50,12 +50,7 @@ impl Model {
                 puts,
             } => self.rooms[*room].react(by, message, emoji, *puts),
             Act::Read { room, seq } => self.rooms[*room].mark(by, *seq),
-            Act::Prefer {
-                room,
-                muted_until,
-                pinned,
-                alias,
-            } => self.rooms[*room].prefer(by, *muted_until, *pinned, alias.as_ref().map(Option::as_ref)),
+            Act::Prefer { room, .. } => self.rooms[*room].prefer(by, act),
             Act::Alter { room, .. } => self.rooms[*room].alter(by, act),
             Act::Invite { room, guests } => self.rooms[*room].invite(by, guests),
             Act::Kick { room, whom } => self.rooms[*room].kick(by, *whom),
@@ -154,13 +149,16 @@ impl Room {
         Ok(if_changed(seq.min(self.last_seq()) > self.read(by), 204))
     }
 
-    fn prefer(
-        &self,
-        by: Who,
-        muted_until: Option<Option<&'static str>>,
-        pinned: Option<bool>,
-        alias: Option<Option<&String>>,
-    ) -> Decided {
+    fn prefer(&self, by: Who, act: &Act) -> Decided {
+        let Act::Prefer {
+            muted_until,
+            pinned,
+            alias,
+            ..
+        } = act
+        else {
+            panic!("{act:?} is no preference")
+        };
         self.member(by)?;
         if muted_until.flatten().is_some_and(|until| until < "2026") {
             return Err(Refused(422, "not_in_the_future"));
@@ -169,7 +167,9 @@ impl Room {
         let mutes = muted_until.is_some_and(|until| until.map(str::to_owned) != own.muted_until);
         let pins = pinned.is_some_and(|pinned| pinned != own.pinned);
         // An alias is sealed anew each time: nobody but its owner can tell that it is the same.
-        let names = alias.is_some_and(|alias| alias.is_some() || own.alias.is_some());
+        let names = alias
+            .as_ref()
+            .is_some_and(|alias| alias.is_some() || own.alias.is_some());
         Ok(if_changed(mutes || pins || names, 204))
     }
 

@@ -162,8 +162,8 @@ impl Ears {
             .into_iter()
             .filter(|sight| *sight <= then && *sight >= now.min(then));
         let mut expected = possible.flat_map(|sight| [(sight, false), (sight, true)]);
-        let fits = expected.any(|(sight, is_gone)| learned.fits(&model.frame(room, version, sight, is_gone), frame));
-        let whole = || learned.filled(&model.frame(room, version, then, false));
+        let fits = expected.any(|(sight, is_gone)| learned.fits(&room.frame(version, sight, is_gone), frame));
+        let whole = || learned.filled(&room.frame(version, then, false));
         assert!(
             fits,
             "{name} was told {frame}\n not {}\n or less ({then:?}, now {now:?})",

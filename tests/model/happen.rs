@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::client::{number, text};
 use crate::model::Model;
-use crate::model::act::Act;
+use crate::model::act::{Act, Change};
 use crate::model::room::{Allowed, Event, Item, Line, Mark, Message, Role, Room, Seat, What, Who};
 use crate::model::shown;
 
@@ -203,7 +203,7 @@ impl Model {
         });
     }
 
-    fn name_it(&mut self, room: usize, by: Who, name: Option<Option<String>>, notice: Option<Option<String>>) {
+    fn name_it(&mut self, room: usize, by: Who, name: Change<String>, notice: Change<String>) {
         if let Some(name) = name.filter(|name| *name != self.rooms[room].name) {
             self.rooms[room].name.clone_from(&name);
             self.line(

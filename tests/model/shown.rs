@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::Model;
 use crate::model::learned::{at, position};
-use crate::model::room::{Item, Line, Message, Room, Sight, What, Who};
+use crate::model::room::{Item, Line, Message, Role, Room, Sight, What, Who};
 
 /// So many characters of a text are its preview.
 const PREVIEW: usize = 100;
@@ -44,7 +44,7 @@ impl Model {
                 json!({"seq": answered})
             }
         });
-        self.with_words(shown, message, reply_to, room.place, Some(viewer))
+        self.with_words(shown, message, reply_to.as_ref(), room.place, Some(viewer))
     }
 
     /// An item as frames carry it, as of now.
@@ -56,7 +56,7 @@ impl Model {
             What::Message(message) => {
                 let shown = self.bare_item(room, seq, item, others);
                 let reply_to = message.reply_to.map(|answered| self.answered(room, answered));
-                self.with_words(shown, message, reply_to, room.place, None)
+                self.with_words(shown, message, reply_to.as_ref(), room.place, None)
             }
         }
     }
@@ -83,7 +83,7 @@ impl Model {
             }) => {
                 shown["kind"] = json!(kind);
                 shown["name"] = json!(name);
-                shown["role"] = json!(role.map(|role| role.word()));
+                shown["role"] = json!(role.map(Role::word));
                 shown["members"] = if members.is_empty() {
                     Value::Null
                 } else {
@@ -99,7 +99,7 @@ impl Model {
         &self,
         mut shown: Value,
         message: &Message,
-        reply_to: Option<Value>,
+        reply_to: Option<&Value>,
         place: usize,
         viewer: Option<Who>,
     ) -> Value {
@@ -216,14 +216,16 @@ impl Model {
         };
         room.in_order().into_iter().map(member).collect()
     }
+}
 
+impl Room {
     /// The frame of an event for whoever sees so much of it; `is_gone` if it is told without what was deleted since.
-    pub(crate) fn frame(&self, room: &Room, version: u64, sight: Sight, is_gone: bool) -> Value {
-        let event = room.event(version);
+    pub(crate) fn frame(&self, version: u64, sight: Sight, is_gone: bool) -> Value {
+        let event = self.event(version);
         let mut data = event.data.clone();
         let is_message = event.kind == "message.sent" || event.kind == "message.edited";
         if is_message && is_gone {
-            without_what_is_gone(room, event.about, event.answered, &mut data);
+            without_what_is_gone(self, event.about, event.answered, &mut data);
         }
         if let (true, Sight::WithoutAnswered, Some(seq)) = (data["reply_to"].is_object(), sight, event.answered) {
             data["reply_to"] = json!({"seq": seq});
@@ -235,10 +237,10 @@ impl Model {
         json!({
             "op": "event",
             "type": kind,
-            "room_id": room.id,
+            "room_id": self.id,
             "version": version,
-            "position": position(room.place, version),
-            "at": at(room.place, version),
+            "position": position(self.place, version),
+            "at": at(self.place, version),
             "data": data,
         })
     }

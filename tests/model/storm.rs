@@ -84,7 +84,7 @@ pub(crate) async fn rage(
     let begun = done.wait_for(|done| *done >= moment).await.map(drop);
     if begun.is_ok() {
         let struck = tokio::task::block_in_place(|| ground.strike(fault, rng));
-        diary.note(format!("{fault:?} of {struck} after {moment} of {all} acts"));
+        diary.note(&format!("{fault:?} of {struck} after {moment} of {all} acts"));
     }
     while let Some(lane) = lanes.join_next().await {
         if let Err(failed) = lane {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::harness::client::{Call, new_key, number};
 use crate::harness::person::Person;
 use crate::model::Model;
-use crate::model::act::Act;
+use crate::model::act::{Act, KINDS};
 use crate::model::decide::Verdict;
 use crate::model::diary::Diary;
 use crate::model::ears::Ears;
@@ -25,10 +25,14 @@ use crate::model::storm::{Ground, rage};
 const PEOPLE: usize = 6;
 /// How long it takes unless somebody wants more.
 const SECONDS: u64 = 120;
-/// It takes as long as it must for so much to happen.
+/// It takes as long as it must for so much to happen: steps, faults, answers that were lost and sockets that were taken up again,
+/// acts of each kind, and refusals.
 const FEWEST_STEPS: usize = 200;
 const FEWEST_FAULTS: usize = 6;
 const FEWEST_LOST: usize = 10;
+const FEWEST_RESUMED: usize = 3;
+const FEWEST_OF_EACH: usize = 3;
+const FEWEST_REFUSED: usize = 50;
 /// Every so many steps there is a storm, everything is looked at, and everybody is listened to.
 const STORM: usize = 20;
 /// Other people in other rooms go on after so many steps, so that a long walk costs the same at its end.
@@ -65,8 +69,8 @@ pub(crate) async fn carry_out(
         let model = model.lock().unwrap();
         (model.decide(by, &act), act.call(&model, people, by).key(&new_key()))
     };
+    diary.note_act(by, &act, verdict);
     let told = format!("{by} {act:?}: {verdict:?}");
-    diary.note(told.clone());
     let reply = insist(&call, tally).await;
     match verdict {
         Verdict::Refused(status, code) => {
@@ -108,7 +112,6 @@ pub(crate) async fn everybody_sees_what_the_rules_say(ground: &dyn Ground) {
         diary: Arc::new(Diary::new(seed)),
         tally: Arc::default(),
         until: Instant::now() + time,
-        steps: 0,
         faults: 0,
         in_storms: 0,
         resumed: 0,
@@ -117,15 +120,17 @@ pub(crate) async fn everybody_sees_what_the_rules_say(ground: &dyn Ground) {
         walk.chapter(ground).await;
     }
     let Walk {
-        steps,
+        diary,
+        tally,
         faults,
         in_storms,
         resumed,
-        tally,
         ..
     } = walk;
-    eprintln!("{steps} steps, {in_storms} more in {faults} storms; {tally}; {resumed} sockets taken up again");
-    assert!(resumed > 0, "no socket was taken up again");
+    let steps = diary.steps();
+    eprintln!(
+        "{steps} steps, {in_storms} more acts in {faults} storms; {tally}; {resumed} sockets taken up again\n{diary}"
+    );
 }
 
 struct Walk {
@@ -133,7 +138,6 @@ struct Walk {
     diary: Arc<Diary>,
     tally: Arc<Tally>,
     until: Instant,
-    steps: usize,
     faults: usize,
     in_storms: usize,
     resumed: usize,
@@ -141,8 +145,10 @@ struct Walk {
 
 impl Walk {
     fn is_over(&self) -> bool {
-        let enough = self.steps >= FEWEST_STEPS && self.faults >= FEWEST_FAULTS && self.tally.lost() >= FEWEST_LOST;
-        enough && Instant::now() > self.until
+        let has_walked = self.diary.steps() >= FEWEST_STEPS && self.faults >= FEWEST_FAULTS;
+        let has_suffered = self.tally.lost() >= FEWEST_LOST && self.resumed >= FEWEST_RESUMED;
+        let has_done_all = self.diary.has_enough(KINDS, FEWEST_OF_EACH, FEWEST_REFUSED);
+        has_walked && has_suffered && has_done_all && Instant::now() > self.until
     }
 
     /// New people walk from no room at all.
@@ -182,17 +188,17 @@ impl Walk {
             look.at_everything().await;
             for ears in &mut ears {
                 ears.catch_up(model, &mut learned).await;
+                self.resumed += std::mem::take(&mut ears.resumed);
             }
             if self.is_over() {
                 break;
             }
         }
-        self.resumed += ears.iter().map(|ears| ears.resumed).sum::<usize>();
     }
 
     /// One act, or one of those before once more. The room it was in, if it was in one.
     async fn step(&mut self, people: &[Person], model: &Mutex<Model>, done: &mut VecDeque<Done>) -> Option<usize> {
-        self.steps += 1;
+        self.diary.next_step();
         if self.rng.random_ratio(1, 15) && !done.is_empty() {
             let which = self.rng.random_range(0..done.len());
             self.again(&done[which]).await;
@@ -210,8 +216,7 @@ impl Walk {
 
     /// A command that was carried out is answered as before, whatever is true now, and nothing happens.
     async fn again(&self, done: &Done) {
-        self.diary
-            .note(format!("step {}: once more {:?}", self.steps, done.answer));
+        self.diary.note(&format!("once more {}", done.answer));
         let reply = insist(&done.call, &self.tally).await;
         assert_eq!((reply.status, &reply.value()), (done.status, &done.answer), "{reply}");
         assert!(reply.is_replayed(), "{reply}");
