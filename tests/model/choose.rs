@@ -6,7 +6,7 @@ use rand::seq::IndexedRandom as _;
 
 use crate::model::Model;
 use crate::model::act::Act;
-use crate::model::room::{Allowed, Role, Room, Who};
+use crate::model::room::{Allowed, Message, Role, Room, Who};
 
 /// Rooms that are opened at most: more are only more of the same.
 const ROOMS: usize = 12;
@@ -79,16 +79,13 @@ impl Model {
                 room,
                 message: self.some_message(here, rng).1,
             },
-            53..67 => {
-                let (_, message) = self.some_message(here, rng);
-                let emoji = EMOJI.choose(rng).copied().unwrap_or_default();
-                Act::React {
-                    room,
-                    message,
-                    emoji,
-                    puts: rng.random_bool(0.7),
-                }
-            }
+            53..62 => Act::React {
+                room,
+                message: self.some_message(here, rng).1,
+                emoji: some_emoji(rng),
+                puts: true,
+            },
+            62..67 => return taking_back(here, rng).unwrap_or_else(|| self.taking_back_nothing(here, by, rng)),
             67..78 => Act::Read {
                 room,
                 seq: rng.random_range(0..=here.last_seq() + 2),
@@ -172,6 +169,16 @@ impl Model {
         }
     }
 
+    fn taking_back_nothing(&self, room: &Room, by: Who, rng: &mut StdRng) -> (Who, Act) {
+        let act = Act::React {
+            room: room.place,
+            message: self.some_message(room, rng).1,
+            emoji: some_emoji(rng),
+            puts: false,
+        };
+        (by, act)
+    }
+
     fn anybody(&self, rng: &mut StdRng) -> Who {
         rng.random_range(0..self.people.len())
     }
@@ -201,6 +208,35 @@ impl Model {
             }
         }
     }
+}
+
+/// Mostly, somebody takes a reaction back that is there.
+fn taking_back(room: &Room, rng: &mut StdRng) -> Option<(Who, Act)> {
+    let of = |message: &Message| -> Vec<(Who, String, &'static str)> {
+        let reactions = message.reactions.iter();
+        reactions
+            .map(|(who, emoji)| (*who, message.id.clone(), *emoji))
+            .collect()
+    };
+    let there: Vec<_> = room.messages().flat_map(|(_, _, message)| of(message)).collect();
+    let (by, message, emoji) = there.choose(rng).cloned()?;
+    if rng.random_bool(0.3) {
+        return None;
+    }
+    let (room, puts) = (room.place, false);
+    Some((
+        by,
+        Act::React {
+            room,
+            message,
+            emoji,
+            puts,
+        },
+    ))
+}
+
+fn some_emoji(rng: &mut StdRng) -> &'static str {
+    EMOJI.choose(rng).copied().expect("there are some")
 }
 
 fn allowed(rng: &mut StdRng) -> Option<Allowed> {
