@@ -86,10 +86,15 @@ impl Model {
                 puts: true,
             },
             62..67 => return taking_back(here, rng).unwrap_or_else(|| self.taking_back_nothing(here, by, rng)),
-            67..78 => Act::Read {
-                room,
-                seq: rng.random_range(0..=here.last_seq() + 2),
-            },
+            67..78 => {
+                let from = if rng.random_bool(0.6) {
+                    here.last_seq().saturating_sub(3)
+                } else {
+                    0
+                };
+                let seq = rng.random_range(from..=here.last_seq() + 2);
+                Act::Read { room, seq }
+            }
             78..82 => Act::Prefer {
                 room,
                 muted_until: rng.random_bool(0.4).then(|| MUTES.choose(rng).copied().flatten()),
@@ -116,7 +121,7 @@ impl Model {
             91..94 => Act::Leave { room },
             94..96 => Act::Kick {
                 room,
-                whom: self.anybody(rng),
+                whom: self.somebody(here, rng),
             },
             96..98 => {
                 let role = *[Role::Member, Role::Admin, Role::Admin, Role::Owner]
@@ -126,14 +131,14 @@ impl Model {
                     here.owner().unwrap_or(by),
                     Act::GiveRole {
                         room,
-                        whom: self.anybody(rng),
+                        whom: self.somebody(here, rng),
                         role,
                     },
                 );
             }
             98 => Act::GiveRole {
                 room,
-                whom: self.anybody(rng),
+                whom: self.somebody(here, rng),
                 role: Role::Admin,
             },
             _ => {
@@ -141,7 +146,7 @@ impl Model {
                     here.owner().unwrap_or(by),
                     Act::Kick {
                         room,
-                        whom: self.anybody(rng),
+                        whom: self.somebody(here, rng),
                     },
                 );
             }
