@@ -14,6 +14,9 @@ use crate::harness::socket::{Arrival, Socket, hello_frame};
 use crate::model::Model;
 use crate::model::learned::Learned;
 use crate::model::room::{Room, Sight, Who};
+use crate::model::shown::Gone;
+
+const ALL_GONE: [Gone; 3] = [Gone::Nothing, Gone::Answered, Gone::Everything];
 
 /// What somebody's connection brings.
 enum Heard {
@@ -161,9 +164,9 @@ impl Ears {
         let possible = sights
             .into_iter()
             .filter(|sight| *sight <= then && *sight >= now.min(then));
-        let mut expected = possible.flat_map(|sight| [(sight, false), (sight, true)]);
-        let fits = expected.any(|(sight, is_gone)| learned.fits(&room.frame(version, sight, is_gone), frame));
-        let whole = || learned.filled(&room.frame(version, then, false));
+        let mut expected = possible.flat_map(|sight| ALL_GONE.map(|gone| (sight, gone)));
+        let fits = expected.any(|(sight, gone)| learned.fits(&room.frame(version, sight, gone), frame));
+        let whole = || learned.filled(&room.frame(version, then, Gone::Nothing));
         assert!(
             fits,
             "{name} was told {frame}\n not {}\n or less ({then:?}, now {now:?})",

@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::model::insist::{Tally, insist};
 use crate::model::learned::Learned;
 use crate::model::room::{Room, Sight, Who};
+use crate::model::shown::Gone;
 
 /// Somebody who looks at what there is.
 pub(crate) struct Look<'a> {
@@ -162,7 +163,7 @@ fn changes(room: &Room, who: Who, after: u64) -> Vec<Value> {
         } else {
             room.sight(who, event.about, event.answered)
         };
-        room.frame(version, sight, true)
+        room.frame(version, sight, Gone::Everything)
     };
     (after + 1..=room.version()).map(frame).collect()
 }

@@ -219,13 +219,18 @@ impl Model {
 }
 
 impl Room {
-    /// The frame of an event for whoever sees so much of it; `is_gone` if it is told without what was deleted since.
-    pub(crate) fn frame(&self, version: u64, sight: Sight, is_gone: bool) -> Value {
+    /// The frame of an event for whoever sees so much of it, without what is known to be gone.
+    pub(crate) fn frame(&self, version: u64, sight: Sight, gone: Gone) -> Value {
         let event = self.event(version);
         let mut data = event.data.clone();
         let is_message = event.kind == "message.sent" || event.kind == "message.edited";
-        if is_message && is_gone {
-            without_what_is_gone(self, event.about, event.answered, &mut data);
+        if is_message && gone != Gone::Nothing {
+            without_what_is_gone(
+                self,
+                event.about.filter(|_| gone == Gone::Everything),
+                event.answered,
+                &mut data,
+            );
         }
         if let (true, Sight::WithoutAnswered, Some(seq)) = (data["reply_to"].is_object(), sight, event.answered) {
             data["reply_to"] = json!({"seq": seq});
@@ -244,6 +249,15 @@ impl Room {
             "data": data,
         })
     }
+}
+
+/// What a frame of a message is told without, of what was deleted since: a replay ends somewhere before now, and the message may
+/// be deleted later than what it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    Nothing,
+    Answered,
+    Everything,
 }
 
 /// Who a direct room is with.
