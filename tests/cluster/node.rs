@@ -1,13 +1,13 @@
 //! One process of the cluster, which can be killed, stopped in its tracks, and started again where it was.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 
 use rustix::process::Signal;
 
-use crate::harness::process::{Finished, Guard, Process};
+use crate::harness::process::{Finished, Guard, Process, free_address};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,12 +215,4 @@ impl std::fmt::Display for Node {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{} {}", self.role.name(), self.index)
     }
-}
-
-/// An address that nobody has, below those that the system gives to outgoing connections: it is still free when the process
-/// there is started again.
-fn free_address(network: Ipv4Addr) -> SocketAddr {
-    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
-    let mut tries = (0..1_000).map(|_| SocketAddr::from((network, rand::random_range(16_384..32_000))));
-    tries.find(is_free).expect("there is a free port")
 }

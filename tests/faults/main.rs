@@ -22,6 +22,8 @@ mod harness;
 )]
 #[path = "../cluster/installation.rs"]
 mod installation;
+#[path = "../model/all.rs"]
+mod model;
 mod network;
 #[expect(dead_code, reason = "other targets do to a process what faults do not")]
 #[path = "../cluster/node.rs"]
@@ -32,3 +34,4 @@ mod projectors;
 mod servers;
 mod stage;
 mod turmoil;
+mod walk;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -52,6 +52,14 @@ impl Ready {
             admin: admin.parse().unwrap(),
         })
     }
+}
+
+/// An address that nobody has, below those that the system gives to outgoing connections: it is still free when the process
+/// there is started again.
+pub(crate) fn free_address(network: Ipv4Addr) -> SocketAddr {
+    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    let mut tries = (0..1_000).map(|_| SocketAddr::from((network, rand::random_range(16_384..32_000))));
+    tries.find(is_free).expect("there is a free port")
 }
 
 /// A child process whose output is collected and whose end is known, whoever asks for it. Dropping it kills it.

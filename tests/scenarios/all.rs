@@ -27,4 +27,3 @@ mod restarts;
 mod resume;
 mod rooms;
 mod seats;
-mod walk;

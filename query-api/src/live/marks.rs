@@ -96,6 +96,8 @@ struct Place<'a> {
     cnt: Option<Cnt>,
     members: Option<u32>,
     floor: Option<Cnt>,
+    /// Whether the room is left after it, and not known to be before it: then nobody knows the floor of then.
+    is_left_later: bool,
 }
 
 impl Place<'_> {
@@ -112,7 +114,7 @@ impl Place<'_> {
 fn places<'a>(events: &'a [Arc<RecordedEvent>], asked: &[Asked], known: &Known) -> Vec<Place<'a>> {
     let wanted: HashMap<usize, bool> = asked.iter().map(|asked| (asked.index, asked.wants_number)).collect();
     let mut rooms: HashMap<RoomId, RoomFacts> = HashMap::new();
-    let mut floors = known.floors.clone();
+    let mut floors: HashMap<(UserId, RoomId), Cnt> = HashMap::new();
     let mut places = Vec::with_capacity(asked.len());
     for (index, event) in events.iter().enumerate() {
         if let StreamId::Room(room) = event.stream {
@@ -131,14 +133,18 @@ fn places<'a>(events: &'a [Arc<RecordedEvent>], asked: &[Asked], known: &Known) 
                 cnt: said.and_then(|facts| facts.cnt),
                 members: said.or(before).and_then(|facts| facts.members),
                 floor: floors.get(&(mark.user_id, mark.room_id)).copied(),
+                is_left_later: false,
             });
         }
     }
     let mut later: HashMap<RoomId, RoomFacts> = HashMap::new();
+    let mut left: HashSet<(UserId, RoomId)> = HashSet::new();
     let mut rest = places.iter_mut().rev().peekable();
     for (index, event) in events.iter().enumerate().rev() {
         if let StreamId::Room(room) = event.stream {
             later.extend(RoomFacts::before(event).map(|facts| (room, facts)));
+        } else if let Some(floor) = floor_of(event) {
+            left.insert((floor.user_id, floor.room_id));
         } else if let Some(place) = rest.next_if(|place| place.index == index) {
             let room = place.mark.room_id;
             let elsewhere = || match later.get(&room) {
@@ -147,6 +153,9 @@ fn places<'a>(events: &'a [Arc<RecordedEvent>], asked: &[Asked], known: &Known) 
                 None => known.rooms.get(&room).and_then(|facts| facts.cnt),
             };
             place.cnt = place.cnt.or_else(elsewhere);
+            let seat = (place.mark.user_id, room);
+            place.is_left_later = place.floor.is_none() && left.contains(&seat);
+            place.floor = place.floor.or_else(|| known.floors.get(&seat).copied());
         }
     }
     places
@@ -198,7 +207,7 @@ impl Marks {
             let row = rows.and_then(|rows| rows.get(&place.mark.room_id));
             let members = place.members.or_else(|| row.map(|row| row.member_count));
             let to_room = members.is_none_or(|members| members <= READS_SHOWN_MEMBERS);
-            let unread = if place.wants_number {
+            let unread = if place.wants_number && !place.is_left_later {
                 self.unread(place, rows).await
             } else {
                 None

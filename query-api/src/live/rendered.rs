@@ -71,7 +71,7 @@ impl Rendered {
     }
 }
 
-/// The read marks of one room in one commit: told as one frame.
+/// Read marks of one room that are told together, as one frame: those of one commit between which nobody came or went.
 #[derive(Default)]
 pub(super) struct ReadsOfRoom<'a> {
     reads: Vec<MemberRead>,

@@ -17,7 +17,7 @@ use futures_channel::mpsc;
 use lru::LruCache;
 
 use super::marks::Known;
-use super::rendered::Rendered;
+use super::rendered::{ReadsOfRoom, Rendered};
 use super::sockets::{Outgoing, Socket, SocketId, Sockets};
 use super::window::{Membership, Window, membership, room_of};
 use crate::viewer::Viewer;
@@ -266,16 +266,24 @@ impl Tables {
         events: &[Arc<RecordedEvent>],
         rendered: &[Option<Rendered>],
     ) {
-        let mut reads = super::rendered::ReadsOfRoom::default();
+        let mut reads = ReadsOfRoom::default();
         for &i in indices {
             let (event, Some(rendered)) = (&events[i], &rendered[i]) else {
                 continue;
             };
+            // They are for whoever was there: not for who comes now, and still for who goes.
+            if membership(event).is_some() {
+                self.tell_reads(room, std::mem::take(&mut reads));
+            }
             match &event.event {
                 Ok(AnyEvent::Seat(seat)) => self.tell_seat(room, event, seat, rendered, &mut reads),
                 Ok(_) | Err(_) => self.tell_room(room, event, rendered),
             }
         }
+        self.tell_reads(room, reads);
+    }
+
+    fn tell_reads(&mut self, room: RoomId, reads: ReadsOfRoom<'_>) {
         if let Some(frame) = reads.into_frame(room) {
             self.send_to_room(room, &Outgoing::Frame(frame));
         }
@@ -320,7 +328,7 @@ impl Tables {
         event: &'a RecordedEvent,
         seat: &SeatEvent,
         rendered: &Rendered,
-        reads: &mut super::rendered::ReadsOfRoom<'a>,
+        reads: &mut ReadsOfRoom<'a>,
     ) {
         let (user, private) = match seat {
             SeatEvent::ReadAdvanced(e) => {

@@ -3,11 +3,12 @@
 //! Three things move at their own speed: the log, what of it was told here, and the read model. A socket is let in at one
 //! position such that the read model shows everything before it and frames tell everything after it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use cocotalk_application::error::StoreError;
+use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::position::{Cursor, Position};
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
@@ -21,8 +22,8 @@ use utoipa::ToSchema;
 use super::super::marks::{Asked, mark_of};
 use super::super::rendered::Rendered;
 use super::super::sockets::{Outgoing, SocketId};
-use super::super::tables::{Admission, Tables};
-use super::super::window::room_of;
+use super::super::tables::{Admission, Hidden, Tables, joined_seq};
+use super::super::window::{Membership, membership, room_of};
 use super::Hub;
 use crate::checkpoints::{Behind, Projection};
 use crate::frame::{Gone, subjects_of};
@@ -194,6 +195,25 @@ impl Hub {
         tokio::time::timeout(CATCH_UP, come).await.is_ok()
     }
 
+    /// What a person has hidden of their rooms and of those that they left meanwhile.
+    async fn hidden_of(&self, user: UserId, left: &[RoomId], admission: &Admission) -> Result<Hidden, StoreError> {
+        let mut hidden = admission.hidden.clone();
+        if left.is_empty() {
+            return Ok(hidden);
+        }
+        let from: Vec<(RoomId, Seq)> = left.iter().map(|room| (*room, Seq(1))).collect();
+        hidden.extend(self.ports.reads.hidden(user, &from).await?);
+        // What the read model does not show yet is in what was missed.
+        for event in &admission.missed {
+            if let Ok(AnyEvent::Seat(SeatEvent::MessageHidden(e))) = &event.event
+                && e.user_id == user
+            {
+                hidden.entry(e.room_id).or_default().insert(e.seq);
+            }
+        }
+        Ok(hidden)
+    }
+
     /// The frames of what a socket missed, as it may see them.
     async fn frames(&self, user: UserId, admission: &Admission) -> Result<Vec<Utf8Bytes>, StoreError> {
         let missed = &admission.missed;
@@ -215,24 +235,39 @@ impl Hub {
             Some((event, room_of(event)?, rendered))
         });
         let rendered: Vec<_> = rendered.collect();
+        let left: HashSet<RoomId> = rendered.iter().map(|(_, room, _)| *room).collect();
+        let left = left.into_iter().filter(|room| !admission.first_seqs.contains_key(room));
+        let left: Vec<RoomId> = left.collect();
+        let hidden = self.hidden_of(user, &left, admission).await?;
         let mut first_seqs: HashMap<RoomId, Seq> = admission.first_seqs.clone();
-        for (_, room, rendered) in &rendered {
-            // Of a room that was left meanwhile nothing older than what was missed is shown.
-            if let Some(seq) = rendered.line_seq() {
-                first_seqs.entry(*room).or_insert(seq);
-            }
-        }
         let mut frames = Vec::with_capacity(missed.len());
         for (event, room, rendered) in rendered {
+            if left.contains(&room) {
+                stay(&mut first_seqs, room, user, event, rendered.line_seq());
+            }
             if let Ok(AnyEvent::Seat(seat)) = &event.event {
                 frames.extend(of_seat(seat, &rendered, user));
             } else {
                 let first_seq = first_seqs.get(&room).copied().unwrap_or(Seq(u64::MAX));
-                let viewer = Viewer::new(first_seq, admission.hidden.get(&room));
+                let viewer = Viewer::new(first_seq, hidden.get(&room));
                 frames.push(rendered.for_viewer(viewer));
             }
         }
         Ok(frames)
+    }
+}
+
+/// Of a room that was left meanwhile nothing is shown that is older than what was missed, or than the last time that this person
+/// came to it.
+fn stay(first_seqs: &mut HashMap<RoomId, Seq>, room: RoomId, user: UserId, event: &RecordedEvent, line: Option<Seq>) {
+    match (membership(event), line) {
+        (Some(Membership::Joined(_, users)), _) if users.contains(&user) => {
+            first_seqs.insert(room, joined_seq(event));
+        }
+        (_, Some(seq)) => {
+            first_seqs.entry(room).or_insert(seq);
+        }
+        (_, None) => {}
     }
 }
 

@@ -212,6 +212,50 @@ async fn whether_a_room_is_told_of_marks_follows_from_its_events() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn marks_are_told_to_whoever_was_there_also_where_somebody_comes_or_goes_in_the_same_commit() {
+    let (node, room, [mina, jun], mut stays) = quiet_group().await;
+    let dahee = node.world.person(4, "다희");
+    let mut comes = node.join(dahee).await;
+    node.world.read(room, jun, 2);
+    node.world.invite(room, mina, &[dahee]);
+    node.world.read(room, jun, 3);
+    node.publish().await;
+    let all = ["read.advanced", "member.joined", "read.advanced"];
+    assert_eq!(comes.types(room), all[1..], "the first mark was before their time");
+    let of_room =
+        |types: Vec<String>| -> Vec<String> { types.into_iter().filter(|kind| *kind != "unread.changed").collect() };
+    assert_eq!(of_room(stays.types(room)), all);
+    node.world.read(room, jun, 4);
+    node.world.leave(room, dahee);
+    node.publish().await;
+    assert_eq!(comes.types(room), ["read.advanced", "member.left"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_before_a_leave_is_not_replayed_with_what_was_left_after_it() {
+    let world = Arc::new(World::default());
+    let [mina, jun, _] = world.three();
+    let room = world.direct(mina, jun);
+    for text in ["하나", "둘"] {
+        world.say(room, mina, text);
+    }
+    let node = Node::open(&world).await;
+    let cursor = node.join(jun).await.now.to_string();
+    world.read(room, jun, 1);
+    world.hide(room, jun);
+    world.say(room, mina, "셋");
+    world.say(room, mina, "넷");
+    world.read(room, jun, 3);
+    node.publish().await;
+    let told = Told::of(node.hub.join(jun, Some(&cursor)).await.unwrap());
+    assert_eq!(
+        numbers(&told.missed),
+        [(3, 1)],
+        "of the first one nobody knows it any more"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_replayed_gets_the_numbers_of_then() {
     let (node, room, [mina, jun], told) = quiet_group().await;
     let cursor = told.cursor.to_string();

@@ -77,3 +77,49 @@ async fn who_resumes_is_told_no_words_of_what_was_deleted_meanwhile() {
     );
     assert!(!told_of(&told.missed).contains("비밀"), "{:?}", told.missed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_left_meanwhile_is_replayed_nothing_from_a_time_when_they_were_not_there() {
+    let (node, room, [mina, jun, _], _) = group().await;
+    let cursor = node.join(jun).await.now.to_string();
+    let world = &node.world;
+    world.say(room, mina, "있을 때");
+    world.leave(room, jun);
+    let secret = world.say(room, mina, "없을 때");
+    world.invite(room, mina, &[jun]);
+    world.edit(room, secret, "없을 때의 비밀");
+    world.react(room, mina, secret, Some("👍"));
+    world.kick(room, mina, jun);
+    node.publish().await;
+    let told = Told::of(node.hub.join(jun, Some(&cursor)).await.unwrap());
+    assert_eq!(
+        types(&told.missed, room),
+        [
+            "message.sent",
+            "member.left",
+            "member.joined",
+            "room.changed",
+            "room.changed",
+            "member.kicked"
+        ]
+    );
+    assert!(!told_of(&told.missed).contains("없을 때"), "{:?}", told.missed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_left_meanwhile_is_replayed_nothing_of_what_they_had_hidden() {
+    let (node, room, [mina, jun, _], _) = group().await;
+    let before = node.join(jun).await.now.to_string();
+    let said = node.world.say(room, mina, "숨길 글");
+    node.world.hide_message(room, jun, said);
+    node.publish().await;
+    let after = node.join(jun).await.now.to_string();
+    node.world.edit(room, said, "숨긴 글");
+    node.world.leave(room, jun);
+    node.publish().await;
+    for cursor in [before, after] {
+        let told = Told::of(node.hub.join(jun, Some(&cursor)).await.unwrap());
+        assert!(types(&told.missed, room).ends_with(&["room.changed".to_owned(), "member.left".to_owned()]));
+        assert!(!told_of(&told.missed).contains("글"), "{:?}", told.missed);
+    }
+}

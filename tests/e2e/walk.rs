@@ -1,0 +1,66 @@
+//! The walk of `tests/model` on one process, which is restarted and killed on one growing store.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+
+use rand::rngs::StdRng;
+
+use crate::harness::NO_RATES;
+use crate::harness::client::Api;
+use crate::harness::process::free_address;
+use crate::model::{Fault, Ground, everybody_sees_what_the_rules_say};
+use crate::server::{Folder, Server};
+
+/// Cursors are given often: what a socket is told again after a kill is little, and begins anywhere.
+const BEATS: &str = "[live]\nheartbeat_ms = 2000\n";
+
+/// A server that is always found at the same address.
+struct OneProcess {
+    folder: Folder,
+    address: SocketAddr,
+    server: Mutex<Option<Server>>,
+}
+
+impl OneProcess {
+    fn start() -> Self {
+        let one = Self {
+            folder: Folder::with_config(&format!("{NO_RATES}{BEATS}")),
+            address: free_address(Ipv4Addr::LOCALHOST),
+            server: Mutex::default(),
+        };
+        *one.server.lock().unwrap() = Some(one.begin());
+        one
+    }
+
+    fn begin(&self) -> Server {
+        let starting = self.folder.begin(&self.folder.arguments_at(self.address));
+        starting.ready().unwrap_or_else(|said| panic!("not ready: {said}"))
+    }
+}
+
+impl Ground for OneProcess {
+    fn api(&self) -> Api {
+        Api::at(self.address)
+    }
+
+    fn strike(&self, fault: Fault, _: &mut StdRng) -> String {
+        let mut place = self.server.lock().unwrap();
+        let server = place.take().expect("it runs");
+        let said = server.stderr();
+        assert!(!said.contains(" ERROR ") && !said.contains("panicked"), "{said}");
+        match fault {
+            Fault::Kill => server.kill(),
+            Fault::Restart => {
+                server.terminate();
+                assert_eq!(server.ended().code(), 0);
+            }
+        }
+        *place = Some(self.begin());
+        "the one process".to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_sees_what_the_rules_say_through_every_restart_and_kill() {
+    everybody_sees_what_the_rules_say(&OneProcess::start()).await;
+}
