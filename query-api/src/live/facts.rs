@@ -1,4 +1,4 @@
-//! What the events of the window say about rooms: how much is counted in them, and how many are in them.
+//! What the events of the window say about rooms: how much is counted in them, how many are in them, and where they end.
 //!
 //! Read marks are told with numbers that must be those of their own place in the log. The read model is another place: it may
 //! be behind, and it may be ahead. Events carry results, so the newest one of a room before a mark says it exactly.
@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
-use cocotalk_domain::number::Cnt;
+use cocotalk_domain::number::{Cnt, Seq};
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::seat::SeatEvent;
 use cocotalk_domain::seat::event::FloorRaised;
@@ -22,27 +22,30 @@ pub(super) struct RoomFacts {
     pub(super) cnt: Option<Cnt>,
     /// Members; not known before the first event that says it.
     pub(super) members: Option<u32>,
+    /// The newest item of its timeline; not known before the first event that adds one, nor after one that cannot be read.
+    pub(super) last_seq: Option<Seq>,
 }
 
 impl RoomFacts {
     /// What is known after an event of a room's stream, given what was known before it.
     pub(super) fn after(event: &RecordedEvent, before: Option<Self>) -> Option<Self> {
-        let known = |cnt, members| {
+        let known = |seq, cnt, members| {
             Some(Self {
                 cnt: Some(cnt),
                 members,
+                last_seq: Some(seq),
             })
         };
         let members = before.and_then(|before| before.members);
         match &event.event {
-            Ok(AnyEvent::Room(RoomEvent::Opened(e))) => known(Cnt(0), Some(e.user_ids.len() as u32)),
-            Ok(AnyEvent::Room(RoomEvent::MembersInvited(e))) => known(e.cnt, Some(e.member_count)),
-            Ok(AnyEvent::Room(RoomEvent::MemberLeft(e))) => known(e.cnt, Some(e.member_count)),
-            Ok(AnyEvent::Room(RoomEvent::MemberKicked(e))) => known(e.cnt, Some(e.member_count)),
-            Ok(AnyEvent::Room(RoomEvent::RoleGiven(e))) => known(e.cnt, members),
-            Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) => known(e.cnt, Some(e.member_count)),
-            Ok(AnyEvent::Room(RoomEvent::Renamed(e))) => known(e.cnt, members),
-            Ok(AnyEvent::Room(RoomEvent::NoticeChanged(e))) => known(e.cnt, members),
+            Ok(AnyEvent::Room(RoomEvent::Opened(e))) => known(Seq(1), Cnt(0), Some(e.user_ids.len() as u32)),
+            Ok(AnyEvent::Room(RoomEvent::MembersInvited(e))) => known(e.seq, e.cnt, Some(e.member_count)),
+            Ok(AnyEvent::Room(RoomEvent::MemberLeft(e))) => known(e.seq, e.cnt, Some(e.member_count)),
+            Ok(AnyEvent::Room(RoomEvent::MemberKicked(e))) => known(e.seq, e.cnt, Some(e.member_count)),
+            Ok(AnyEvent::Room(RoomEvent::RoleGiven(e))) => known(e.seq, e.cnt, members),
+            Ok(AnyEvent::Room(RoomEvent::MessageSent(e))) => known(e.seq, e.cnt, Some(e.member_count)),
+            Ok(AnyEvent::Room(RoomEvent::Renamed(e))) => known(e.seq, e.cnt, members),
+            Ok(AnyEvent::Room(RoomEvent::NoticeChanged(e))) => known(e.seq, e.cnt, members),
             Ok(AnyEvent::Room(
                 RoomEvent::RoleChanged(_)
                 | RoomEvent::SettingsChanged(_)
@@ -77,7 +80,7 @@ impl RoomFacts {
             // Before the beginning there is nothing to mark, and what cannot be read may have been anything.
             Ok(_) | Err(_) => None,
         };
-        Some(Self { cnt, members: None })
+        Some(Self { cnt, ..Self::default() })
     }
 }
 

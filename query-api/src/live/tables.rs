@@ -95,7 +95,10 @@ impl Tables {
         read_at: &Cursor,
         since: &Cursor,
     ) -> Admission {
-        let mut first_seqs: HashMap<RoomId, Seq> = rows.iter().map(|row| (row.room_id, row.first_seq())).collect();
+        // A row may be of a join that nobody here was told of yet. It is told when it comes, and nothing before it is.
+        let is_told = |row: &&UserRoomRow| self.window.reaches(row.room_id, row.joined_seq);
+        let told = rows.iter().filter(is_told);
+        let mut first_seqs: HashMap<RoomId, Seq> = told.map(|row| (row.room_id, row.first_seq())).collect();
         let mut hidden = hidden.clone();
         let rooms_then: HashSet<RoomId> = first_seqs.keys().copied().collect();
         for event in self.window.missed(read_at, user, &rooms_then) {

@@ -10,6 +10,7 @@ use cocotalk_application::port::event_log::RecordedEvent;
 use cocotalk_application::position::Cursor;
 use cocotalk_domain::event::AnyEvent;
 use cocotalk_domain::id::{RoomId, UserId};
+use cocotalk_domain::number::Seq;
 use cocotalk_domain::room::RoomEvent;
 use cocotalk_domain::stream::{SLICES, Slice, StreamId};
 
@@ -181,6 +182,13 @@ impl Window {
         &self.facts
     }
 
+    /// Whether the timeline of a room had come as far as this item when the window ended, as far as the window can tell: it
+    /// cannot of a room in which nothing was added for as long as it goes back.
+    pub(super) fn reaches(&self, room: RoomId, seq: Seq) -> bool {
+        let last = self.facts.room(room).and_then(|facts| facts.last_seq);
+        last.is_none_or(|last| last >= seq)
+    }
+
     /// Whether the cursor is ahead of the window in some slice.
     pub(super) fn is_before(&self, cursor: &Cursor) -> bool {
         cursor.0.iter().zip(&self.slices).any(|(pos, tail)| *pos > tail.head)
@@ -250,7 +258,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use cocotalk_domain::number::{Cnt, Seq};
+    use cocotalk_domain::number::Cnt;
     use cocotalk_domain::room::event::{Closed, MemberLeft, MembersInvited};
     use cocotalk_domain::time::Instant;
 

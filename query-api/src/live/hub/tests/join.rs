@@ -120,6 +120,25 @@ async fn a_join_whose_rows_are_there_before_the_checkpoint_says_so_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn before_a_join_whose_rows_are_there_first_nothing_is_replayed() {
+    let (node, room, [mina, jun]) = group().await;
+    let before = node.join(jun).await.now;
+    node.world.say(room, mina, "준이 오기 전에");
+    node.publish().await;
+    node.world.hold();
+    node.world.invite(room, mina, &[jun]);
+    node.world.show(&Table::ALL);
+    let again = ends(node.hub.join(jun, Some(&before.to_string()))).await;
+    let mut told = Told::of(again.unwrap());
+    assert_eq!(told.resumed, Resumed::Replayed);
+    assert_eq!(types(&told.missed, room), NOTHING, "it was said before");
+    node.publish().await;
+    assert_eq!(told.types(room), ["member.joined"]);
+    node.world.release();
+    is_told_what_follows(&node, &mut told, room, mina).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leave_that_is_told_and_not_projected_is_no_seat() {
     let (node, room, [mina, jun]) = group_with_jun().await;
     node.world.hold();
