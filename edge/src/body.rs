@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::door::Door;
 use crate::problem::{Code, Problem};
 
-/// A JSON body: at most [`crate::config::Limits::body_bytes`], an object, with every field that `T` requires and none that it does not know.
+/// A JSON body: at most [`Limits::body_bytes`](cocotalk_domain::limits::Limits::body_bytes), an object, with every field that `T` requires and none that it does not know.
 ///
 /// `T` derives `Deserialize` with `deny_unknown_fields`, its nested structs too and with [`object`].
 #[derive(Clone, Copy, Debug)]

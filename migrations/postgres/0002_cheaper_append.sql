@@ -1,7 +1,7 @@
 -- Appending, cheaper: names of streams are compared byte by byte, and the probe of a stream's head reads one entry of the index.
 --
--- The order of the letters of any language is of no use for types and ids, and comparing by it costs a tenth of an append. The
--- change of a collation rebuilds the primary key while nobody may append: about a minute for ten million events.
+-- The order of the letters of any language is of no use for types and ids. The change of a collation rebuilds the primary key, and
+-- until that is done nobody reads or appends events.
 ALTER TABLE events
   ALTER COLUMN aggregate_type TYPE text COLLATE "C",
   ALTER COLUMN aggregate_id   TYPE text COLLATE "C";

@@ -139,7 +139,8 @@ impl Batch {
             if let Some(loaded) = self.states.get(&stream)
                 && known.version >= self.committed(&stream)
             {
-                known.version = loaded.version;
+                // What was read while it was written may be newer than the state.
+                known.version = known.version.max(loaded.version);
             }
         }
         facts

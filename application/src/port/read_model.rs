@@ -90,7 +90,7 @@ pub trait ReadModel: Send + Sync + 'static {
     /// R6 of a room.
     async fn reads(&self, room: RoomId) -> Result<Vec<RoomReadRow>, StoreError>;
     /// R5 with R6 of a group, for the items of a page: who has not read them. A store that can tell `Enough` from less than all
-    /// of both does.
+    /// of both does. It may count on a position of everybody who is there, since the line that let them in.
     async fn behind(&self, room: RoomId, page: RangeInclusive<Seq>, enough: usize) -> Result<Behind, StoreError> {
         let (members, reads) = try_join!(self.members(room), self.reads(room))?;
         Ok(Behind::of(&members, &reads, &page, enough))

@@ -112,8 +112,8 @@ pub(crate) async fn list(
     let mut window = visible(first_seq);
     let around = |window| readers(&state, &room, me.user_id, window);
     let (mut rows, (mut joined, mut watermarks)) = try_join!(page(&state, room_id, window), around(window))?;
-    // The members were read after the room, their own place beside it: since then they may have left, or come anew.
-    if let Some(joined_seq) = joined
+    // The members were read after the room, their own place beside it: since then they may have left, or come anew, perhaps twice.
+    while let Some(joined_seq) = joined
         && joined_seq > first_seq
     {
         first_seq = joined_seq;
