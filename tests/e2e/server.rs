@@ -194,9 +194,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `kill -9`, and waits until the process is gone.
-    pub(crate) fn kill(self) {
+    /// `kill -9`, and waits until the process is gone. Everything that it said on stderr.
+    pub(crate) fn kill(self) -> String {
         self.process.kill();
+        self.process.stderr()
     }
 
     /// SIGTERM; `ended` waits for what follows.

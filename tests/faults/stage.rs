@@ -258,6 +258,14 @@ impl Stage {
         }
     }
 
+    /// Fails if any process has ever panicked, which no fault is a reason for.
+    pub(crate) fn nobody_panicked(&self) {
+        for node in &self.nodes {
+            let log = node.log();
+            assert!(!log.contains("panicked"), "{node} panicked; it said: {log}");
+        }
+    }
+
     /// What any of its processes said that somebody would have to act on.
     pub(crate) fn loud_lines(&self) -> Vec<String> {
         let of = |node: &Node| -> Vec<String> { loud(&node.log()).map(|line| format!("{node}: {line}")).collect() };

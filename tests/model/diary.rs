@@ -64,11 +64,15 @@ impl Diary {
         self.deeds.lock().unwrap().entry(act.name()).or_default().0[outcome] += 1;
     }
 
-    /// Whether each of so many kinds of acts happened so often, and so many were refused.
-    pub(crate) fn has_enough(&self, kinds: usize, each: usize, refused: usize) -> bool {
+    /// How many kinds of acts happened so often.
+    pub(crate) fn kinds_done(&self, often: usize) -> usize {
         let deeds = self.deeds.lock().unwrap();
-        let happened = deeds.values().filter(|deeds| deeds.0[0] >= each).count();
-        happened >= kinds && deeds.values().map(|deeds| deeds.0[2]).sum::<usize>() >= refused
+        deeds.values().filter(|deeds| deeds.0[0] >= often).count()
+    }
+
+    /// How many acts were refused.
+    pub(crate) fn refused(&self) -> usize {
+        self.deeds.lock().unwrap().values().map(|deeds| deeds.0[2]).sum()
     }
 }
 

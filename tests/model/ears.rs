@@ -1,8 +1,8 @@
 //! What sockets tell, held against the model: nothing missing, nothing twice, in the order of versions, over every restart.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
+use rand::rngs::StdRng;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -12,8 +12,9 @@ use crate::harness::client::{PATIENCE, list, number, positions, text};
 use crate::harness::person::Person;
 use crate::harness::socket::{Arrival, Socket, hello_frame};
 use crate::model::Model;
+use crate::model::insist::pause;
 use crate::model::learned::Learned;
-use crate::model::room::{Room, Sight, Who};
+use crate::model::room::{Mark, Room, Sight, Who};
 use crate::model::shown::Gone;
 
 const ALL_GONE: [Gone; 3] = [Gone::Nothing, Gone::Answered, Gone::Everything];
@@ -41,6 +42,8 @@ pub(crate) struct Ears {
     own_on_this: BTreeMap<usize, (u64, u64)>,
     /// How far they were told that others have read.
     reads: BTreeMap<(usize, Who), u64>,
+    /// Of which of their own marks they were told what was left, by room.
+    unread: BTreeSet<(usize, u64)>,
     /// How often a lost connection was taken up again.
     pub(crate) resumed: usize,
     /// Ends with them.
@@ -48,11 +51,11 @@ pub(crate) struct Ears {
 }
 
 impl Ears {
-    /// Begins to listen; everything that happens from now on is heard.
-    pub(crate) async fn open(who: Who, person: Person) -> Self {
+    /// Begins to listen; everything that happens from now on is heard. How soon a lost connection is taken up again is by chance.
+    pub(crate) async fn open(who: Who, person: Person, pauses: StdRng) -> Self {
         let (tell, heard) = unbounded_channel();
         let mut listening = JoinSet::new();
-        listening.spawn(listen(person, tell));
+        listening.spawn(listen(person, tell, pauses));
         let mut ears = Self {
             who,
             heard,
@@ -62,6 +65,7 @@ impl Ears {
             own: BTreeMap::new(),
             own_on_this: BTreeMap::new(),
             reads: BTreeMap::new(),
+            unread: BTreeSet::new(),
             resumed: 0,
             _listening: listening,
         };
@@ -75,10 +79,20 @@ impl Ears {
         Some(heard.expect("somebody listens for as long as there are ears"))
     }
 
-    /// Takes what was told until it is all there is, and holds each of it against the model.
-    pub(crate) async fn catch_up(&mut self, model: &Model, learned: &mut Learned) {
+    /// Takes what was told until it is all there is, and holds each of it against the model. What was left after a mark may be
+    /// missing where somebody has said that they could not tell.
+    pub(crate) async fn catch_up(&mut self, model: &Model, learned: &mut Learned, said_so: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE * 3;
-        while let Some(missing) = self.missing(model) {
+        loop {
+            let missing = match (self.missing(model), self.untold(model)) {
+                (Some(missing), _) => missing,
+                (None, Some(untold)) if said_so() => {
+                    self.unread.insert(untold);
+                    continue;
+                }
+                (None, Some((place, read))) => format!("what is left after {read} in {}", model.rooms[place].id),
+                (None, None) => break,
+            };
             match self.next(deadline).await {
                 Some(heard) => self.take(heard, model, learned),
                 None => panic!("{} was not told of {missing}", model.name(self.who)),
@@ -120,6 +134,16 @@ impl Ears {
             });
             mark.map(|mark| format!("reads of {}: {mark:?}", room.id))
         })
+    }
+
+    /// A mark of theirs that was not told with what was left after it. What was left before they left nobody knows any more.
+    fn untold(&self, model: &Model) -> Option<(usize, u64)> {
+        let mine = |mark: &&Mark| mark.whose == self.who && !mark.is_left_behind;
+        let marks = model.rooms.iter().flat_map(|room| {
+            let marks = room.marks.iter().filter(mine);
+            marks.map(|mark| (room.place, mark.read))
+        });
+        marks.into_iter().find(|mark| !self.unread.contains(mark))
     }
 
     /// The first event after a version that they are told of.
@@ -213,25 +237,26 @@ impl Ears {
         }
     }
 
-    fn take_unread(&self, room: &Room, frame: &Value) {
+    fn take_unread(&mut self, room: &Room, frame: &Value) {
         let told = ["read_seq", "unread_count"].map(|field| number(&frame["data"][field]));
         let mut mine = room.marks.iter().filter(|mark| mark.whose == self.who);
         assert!(
             mine.any(|mark| [mark.read, mark.unread] == told),
             "not what was left: {frame}"
         );
+        self.unread.insert((room.place, told[0]));
     }
 }
 
 /// Listens for ever, on one connection after the other, each where the cursor stands.
-async fn listen(person: Person, tell: UnboundedSender<Heard>) {
+async fn listen(person: Person, tell: UnboundedSender<Heard>, mut pauses: StdRng) {
     let mut cursor = None;
     loop {
         if let Some(socket) = connect(&person, cursor.as_deref()).await {
             follow(socket, &mut cursor, &tell).await;
         }
         // Whoever was cut off does not stand in the door.
-        tokio::time::sleep(Duration::from_millis(rand::random_range(5..50))).await;
+        pause(&mut pauses).await;
     }
 }
 

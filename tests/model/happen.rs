@@ -200,6 +200,7 @@ impl Model {
             read,
             unread: room.unread(by),
             audience: room.seats.keys().copied().collect(),
+            is_left_behind: false,
         });
     }
 
@@ -283,6 +284,8 @@ impl Model {
             let own = self.rooms[room].own_mut(by);
             own.floor = floor;
             own.told.push(json!({}));
+            let mine = self.rooms[room].marks.iter_mut().filter(|mark| mark.whose == by);
+            mine.for_each(|mark| mark.is_left_behind = true);
             return;
         }
         let was_owner = self.rooms[room].owner() == Some(by);

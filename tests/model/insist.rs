@@ -4,14 +4,19 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
 use crate::harness::client::{Call, Reply};
+use crate::model::room::Who;
 
 /// How long somebody tries: longer than any process takes to come back.
 const RECOVERY: Duration = Duration::from_mins(2);
 
 /// What became of calls while processes came and went.
-#[derive(Default)]
 pub(crate) struct Tally {
+    /// What pauses follow from.
+    seed: u64,
     /// Answers that did not come.
     lost: AtomicUsize,
     /// Commands that were asked to come again.
@@ -21,6 +26,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Nothing was called yet.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            lost: AtomicUsize::new(0),
+            put_off: AtomicUsize::new(0),
+            replayed: AtomicUsize::new(0),
+        }
+    }
+
     pub(crate) fn lost(&self) -> usize {
         self.lost.load(Ordering::SeqCst)
     }
@@ -34,8 +49,14 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Makes the call until it is answered by more than a promise.
-pub(crate) async fn insist(call: &Call, tally: &Tally) -> Reply {
+/// A moment before the next try: not the same for everybody.
+pub(crate) async fn pause(pauses: &mut StdRng) {
+    tokio::time::sleep(Duration::from_millis(pauses.random_range(5..50))).await;
+}
+
+/// Makes a call of somebody until it is answered by more than a promise.
+pub(crate) async fn insist(by: Who, call: &Call, tally: &Tally) -> Reply {
+    let mut pauses = StdRng::seed_from_u64(tally.seed.wrapping_add(by as u64));
     let (deadline, mut tries) = (Instant::now() + RECOVERY, 0);
     loop {
         let count = match call.attempt().await {
@@ -56,6 +77,6 @@ pub(crate) async fn insist(call: &Call, tally: &Tally) -> Reply {
         };
         count.fetch_add(1, Ordering::SeqCst);
         tries += 1;
-        tokio::time::sleep(Duration::from_millis(rand::random_range(5..50))).await;
+        pause(&mut pauses).await;
     }
 }

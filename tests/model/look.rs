@@ -26,7 +26,9 @@ pub(crate) struct Look<'a> {
 impl Look<'_> {
     /// Reads what is there after everything that was done.
     async fn see(&self, who: Who, path: &str) -> Value {
-        insist(&self.people[who].get(path).fresh(), self.tally).await.is(200)
+        insist(who, &self.people[who].get(path).fresh(), self.tally)
+            .await
+            .is(200)
     }
 
     /// Everybody's list.
@@ -80,7 +82,9 @@ impl Look<'_> {
                 let call = self.people[*stranger]
                     .get(format!("/v1/rooms/{}{path}", room.id))
                     .fresh();
-                insist(&call, self.tally).await.refused(404, "room_not_found");
+                insist(*stranger, &call, self.tally)
+                    .await
+                    .refused(404, "room_not_found");
             }
         }
     }

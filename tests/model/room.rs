@@ -143,6 +143,8 @@ pub(crate) struct Mark {
     pub(crate) unread: u64,
     /// Who is told of it.
     pub(crate) audience: BTreeSet<Who>,
+    /// Whether they have left the direct room since: whoever is told of it later is not told what was left then.
+    pub(crate) is_left_behind: bool,
 }
 
 /// A room. A direct room keeps its seats for ever; a group without seats is closed.

@@ -36,6 +36,9 @@ pub(crate) trait Ground {
 
     /// Does it to one of the processes and starts that again: says to which, once it is ready.
     fn strike(&self, fault: Fault, rng: &mut StdRng) -> String;
+
+    /// How often any process has said that it tells marks without what is left to read, because a store was slow.
+    fn silences(&self) -> usize;
 }
 
 /// What goes on in a storm.
@@ -73,6 +76,8 @@ pub(crate) async fn rage(
     for room in &rooms {
         lanes.spawn(storm.clone().goes_on(*room, StdRng::seed_from_u64(rng.random())));
     }
+    // Only the lanes hold it now: when all of them have ended, nobody is waited for.
+    drop(storm);
     let all = rooms.len() * ACTS;
     let moment = rng.random_range(0..all.max(2) / 2);
     let fault = if rng.random_bool(0.7) {

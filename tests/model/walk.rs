@@ -33,6 +33,8 @@ const FEWEST_LOST: usize = 10;
 const FEWEST_RESUMED: usize = 3;
 const FEWEST_OF_EACH: usize = 3;
 const FEWEST_REFUSED: usize = 50;
+/// What has not happened after so many steps and all the time does not happen any more.
+const MOST_STEPS: usize = 10 * FEWEST_STEPS;
 /// Every so many steps there is a storm, everything is looked at, and everybody is listened to.
 const STORM: usize = 20;
 /// Other people in other rooms go on after so many steps, so that a long walk costs the same at its end.
@@ -51,6 +53,7 @@ fn setting(name: &str) -> Option<u64> {
 
 /// A command that was carried out, and its answer.
 pub(crate) struct Done {
+    by: Who,
     call: Call,
     status: u16,
     answer: Value,
@@ -71,7 +74,7 @@ pub(crate) async fn carry_out(
     };
     diary.note_act(by, &act, verdict);
     let told = format!("{by} {act:?}: {verdict:?}");
-    let reply = insist(&call, tally).await;
+    let reply = insist(by, &call, tally).await;
     match verdict {
         Verdict::Refused(status, code) => {
             let refusal = reply.problem(reply.status);
@@ -98,7 +101,12 @@ pub(crate) async fn carry_out(
             if let Some(room) = answer["room_id"].as_str().and_then(|room| model.room(room)) {
                 assert_eq!(number(&answer["version"]), room.version(), "{told}: {reply}");
             }
-            Some(Done { call, status, answer })
+            Some(Done {
+                by,
+                call,
+                status,
+                answer,
+            })
         }
     }
 }
@@ -110,7 +118,7 @@ pub(crate) async fn everybody_sees_what_the_rules_say(ground: &dyn Ground) {
     let mut walk = Walk {
         rng: StdRng::seed_from_u64(seed),
         diary: Arc::new(Diary::new(seed)),
-        tally: Arc::default(),
+        tally: Arc::new(Tally::new(seed)),
         until: Instant::now() + time,
         faults: 0,
         in_storms: 0,
@@ -144,11 +152,34 @@ struct Walk {
 }
 
 impl Walk {
+    /// Whether the time is up and enough has happened. Fails when it has not and will not.
     fn is_over(&self) -> bool {
-        let has_walked = self.diary.steps() >= FEWEST_STEPS && self.faults >= FEWEST_FAULTS;
-        let has_suffered = self.tally.lost() >= FEWEST_LOST && self.resumed >= FEWEST_RESUMED;
-        let has_done_all = self.diary.has_enough(KINDS, FEWEST_OF_EACH, FEWEST_REFUSED);
-        has_walked && has_suffered && has_done_all && Instant::now() > self.until
+        if Instant::now() < self.until {
+            return false;
+        }
+        let (missing, steps) = (self.missing(), self.diary.steps());
+        assert!(
+            missing.is_empty() || steps < MOST_STEPS,
+            "too little in {steps} steps: {missing:?}\n{}",
+            self.diary
+        );
+        missing.is_empty()
+    }
+
+    /// What has not happened often enough yet.
+    fn missing(&self) -> Vec<String> {
+        let floors = [
+            ("steps", self.diary.steps(), FEWEST_STEPS),
+            ("faults", self.faults, FEWEST_FAULTS),
+            ("answers lost", self.tally.lost(), FEWEST_LOST),
+            ("sockets taken up again", self.resumed, FEWEST_RESUMED),
+            ("kinds of acts", self.diary.kinds_done(FEWEST_OF_EACH), KINDS),
+            ("refusals", self.diary.refused(), FEWEST_REFUSED),
+        ];
+        let below = floors.iter().filter(|(_, there, fewest)| there < fewest);
+        below
+            .map(|(what, there, fewest)| format!("{there} of {fewest} {what}"))
+            .collect()
     }
 
     /// New people walk from no room at all.
@@ -160,8 +191,9 @@ impl Walk {
             .iter()
             .cloned()
             .enumerate()
-            .map(|(who, person)| Ears::open(who, person));
+            .map(|(who, person)| Ears::open(who, person, StdRng::seed_from_u64(self.rng.random())));
         let mut ears = join_all(ears).await;
+        let mut silences = ground.silences();
         let mut shared = Arc::new(Mutex::new(Model::of(&people)));
         let (mut learned, mut done) = (Learned::default(), VecDeque::new());
         for step in 1..=CHAPTER {
@@ -186,8 +218,9 @@ impl Walk {
                 continue;
             }
             look.at_everything().await;
+            let before = std::mem::replace(&mut silences, ground.silences());
             for ears in &mut ears {
-                ears.catch_up(model, &mut learned).await;
+                ears.catch_up(model, &mut learned, || ground.silences() > before).await;
                 self.resumed += std::mem::take(&mut ears.resumed);
             }
             if self.is_over() {
@@ -217,7 +250,7 @@ impl Walk {
     /// A command that was carried out is answered as before, whatever is true now, and nothing happens.
     async fn again(&self, done: &Done) {
         self.diary.note(&format!("once more {}", done.answer));
-        let reply = insist(&done.call, &self.tally).await;
+        let reply = insist(done.by, &done.call, &self.tally).await;
         assert_eq!((reply.status, &reply.value()), (done.status, &done.answer), "{reply}");
         assert!(reply.is_replayed(), "{reply}");
     }

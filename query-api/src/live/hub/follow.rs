@@ -1,7 +1,7 @@
 //! From the feed to the sockets. The feed may repeat events, bring the end of a slice in another order, leave some out, and
 //! pause; what is told has none of that: each event once, in the order of its slice, without gaps.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,32 +130,34 @@ impl Hub {
     /// What somebody here is told is rendered first, outside the lock; whoever joins meanwhile makes us look again.
     async fn tell_all(&self, events: &[Arc<RecordedEvent>], stop: &CancellationToken) {
         let mut rendered: Vec<Option<Rendered>> = events.iter().map(|_| None).collect();
-        let mut done = HashSet::new();
+        // What was made ready, and whether with what is left to read.
+        let mut done: HashMap<usize, bool> = HashMap::new();
         loop {
-            let (missing, asked, known) = {
+            let (missing, known) = {
                 let mut tables = self.tables();
-                let wanted = tables.wanted(events).into_iter().enumerate();
-                let missing: Vec<usize> = wanted
-                    .filter(|(i, wanted)| *wanted && !done.contains(i))
-                    .map(|(i, _)| i)
-                    .collect();
+                let mut missing = needed(&tables, events);
+                missing.retain(|need| {
+                    let is_numbered = done.get(&need.index);
+                    is_numbered.is_none_or(|is_numbered| need.wants_number && !is_numbered)
+                });
                 if missing.is_empty() {
                     tables.tell(events, &rendered);
                     break;
                 }
-                let asked = asked(&tables, events, &missing);
                 let known = Known::of(events, tables.window.facts());
-                (missing, asked, known)
+                (missing, known)
             };
-            let subjects = || missing.iter().flat_map(|i| subjects_of(&events[*i]));
+            let subjects = || missing.iter().flat_map(|need| subjects_of(&events[need.index]));
             let Some(keys) = until_done(stop, || self.ports.sealing.keys(subjects())).await else {
                 return;
             };
+            let is_mark = |need: &&Asked| mark_of(&events[need.index]).is_some();
+            let asked: Vec<Asked> = missing.iter().filter(is_mark).copied().collect();
             let tellings = self.marks.tellings(events, &asked, &known).await;
-            for i in missing {
+            for Asked { index, wants_number } in missing {
                 // Each event is told as of its own moment.
-                rendered[i] = Self::render(&events[i], &Gone::default(), &keys, tellings.get(&i));
-                done.insert(i);
+                rendered[index] = Self::render(&events[index], &Gone::default(), &keys, tellings.get(&index));
+                done.insert(index, wants_number);
             }
         }
         self.told.send_modify(|told| *told += 1);
@@ -171,14 +173,15 @@ struct Followed {
     holes: HashMap<Slice, u64>,
 }
 
-/// The marks among the events that are to be rendered, and whether their owners have somebody to be told.
-fn asked(tables: &Tables, events: &[Arc<RecordedEvent>], missing: &[usize]) -> Vec<Asked> {
-    let asked = missing.iter().filter_map(|&index| {
-        let mark = mark_of(&events[index])?;
-        let wants_number = tables.has_other_sockets(mark.user_id, &events[index]);
-        Some(Asked { index, wants_number })
+/// The events that somebody is told of, and whether the owner of a mark is told what is left.
+fn needed(tables: &Tables, events: &[Arc<RecordedEvent>]) -> Vec<Asked> {
+    let wanted = tables.wanted(events).into_iter().enumerate();
+    let needed = wanted.filter(|(_, wanted)| *wanted).map(|(index, _)| {
+        let event = &events[index];
+        let wants_number = mark_of(event).is_some_and(|mark| tables.has_other_sockets(mark.user_id, event));
+        Asked { index, wants_number }
     });
-    asked.collect()
+    needed.collect()
 }
 
 /// One line for each event, for whoever follows a trace.

@@ -349,3 +349,20 @@ async fn the_socket_that_marked_is_told_no_number_and_the_others_are() {
     assert_eq!(numbers(&frames), [(4, 0)]);
     assert_eq!(frames[1]["data"]["reads"], json!([{"user_id": jun, "read_seq": 4}]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_mark_is_made_ready_is_told_its_number() {
+    let (node, room, [mina, jun], told) = quiet_group().await;
+    node.hub.leave(told.id);
+    let _stays = node.join(mina).await;
+    node.world.hold();
+    node.world.fault(Part::Keys, Some(Fault::Away));
+    node.world.say(room, mina, "넷");
+    node.world.read(room, jun, 4);
+    node.world.publish();
+    tokio::time::sleep(A_WHILE).await;
+    let mut told = node.join(jun).await;
+    node.world.fault(Part::Keys, None);
+    node.has_told_all().await;
+    assert_eq!(numbers(&told.frames()), [(4, 1)]);
+}
