@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand::rngs::StdRng;
 
@@ -9,7 +10,7 @@ use crate::harness::NO_RATES;
 use crate::harness::client::Api;
 use crate::harness::process::free_address;
 use crate::harness::quiet::loud;
-use crate::model::{Fault, Ground, everybody_sees_what_the_rules_say};
+use crate::model::{Fault, Ground, SILENCE, everybody_sees_what_the_rules_say};
 use crate::server::{Folder, Server};
 
 /// Cursors are given often: what a socket is told again after a kill is little, and begins anywhere.
@@ -20,6 +21,8 @@ struct OneProcess {
     folder: Folder,
     address: SocketAddr,
     server: Mutex<Option<Server>>,
+    /// Silences of the lives that have ended.
+    silences: AtomicUsize,
 }
 
 impl OneProcess {
@@ -28,6 +31,7 @@ impl OneProcess {
             folder: Folder::with_config(&format!("{NO_RATES}{BEATS}")),
             address: free_address(Ipv4Addr::LOCALHOST),
             server: Mutex::default(),
+            silences: AtomicUsize::new(0),
         };
         *one.server.lock().unwrap() = Some(one.begin());
         one
@@ -50,7 +54,8 @@ impl OneProcess {
                 ended.stderr
             }
         };
-        let loud: Vec<_> = loud(&said).collect();
+        self.silences.fetch_add(silences(&said), Ordering::Relaxed);
+        let loud: Vec<_> = loud(&said).filter(|line| !line.contains(SILENCE)).collect();
         assert!(loud.is_empty(), "{loud:#?}");
     }
 }
@@ -67,9 +72,14 @@ impl Ground for OneProcess {
     }
 
     fn silences(&self) -> usize {
-        // It would be said in a warning, and there is none.
-        0
+        let server = self.server.lock().unwrap();
+        let now = server.as_ref().map_or(0, |server| silences(&server.stderr()));
+        self.silences.load(Ordering::Relaxed) + now
     }
+}
+
+fn silences(said: &str) -> usize {
+    said.matches(SILENCE).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

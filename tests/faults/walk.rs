@@ -6,12 +6,9 @@ use rand::seq::IndexedRandom as _;
 
 use crate::compare;
 use crate::harness::client::Api;
-use crate::model::{Fault, Ground, everybody_sees_what_the_rules_say};
+use crate::model::{Fault, Ground, SILENCE, everybody_sees_what_the_rules_say};
 use crate::node::{Node, Role};
 use crate::stage::{Stage, Turn};
-
-/// What is logged where marks are told without what is left to read: a store was too slow to say.
-const WITHOUT_NUMBERS: &str = "read marks are told without what is left to read";
 
 impl Ground for Stage {
     fn api(&self) -> Api {
@@ -33,7 +30,7 @@ impl Ground for Stage {
     }
 
     fn silences(&self) -> usize {
-        let said = |node: &Node| node.log().matches(WITHOUT_NUMBERS).count();
+        let said = |node: &Node| node.log().matches(SILENCE).count();
         self.of(Role::QueryApi).map(said).sum()
     }
 }

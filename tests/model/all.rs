@@ -24,7 +24,7 @@ mod walk;
 
 use crate::harness::person::Person;
 use crate::model::room::{Room, Who};
-pub(crate) use storm::{Fault, Ground};
+pub(crate) use storm::{Fault, Ground, SILENCE};
 pub(crate) use walk::everybody_sees_what_the_rules_say;
 
 /// Who there is, by place and in the order of their ids, and every room that ever was.

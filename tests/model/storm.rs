@@ -29,6 +29,9 @@ pub(crate) enum Fault {
     Restart,
 }
 
+/// What is logged where marks are told without what is left to read: a store was too slow to say.
+pub(crate) const SILENCE: &str = "read marks are told without what is left to read";
+
 /// What serves everybody.
 pub(crate) trait Ground {
     /// A client of it, which stays one whatever happens.
@@ -37,7 +40,7 @@ pub(crate) trait Ground {
     /// Does it to one of the processes and starts that again: says to which, once it is ready.
     fn strike(&self, fault: Fault, rng: &mut StdRng) -> String;
 
-    /// How often any process has said that it tells marks without what is left to read, because a store was slow.
+    /// How often any process has said [`SILENCE`].
     fn silences(&self) -> usize;
 }
 
