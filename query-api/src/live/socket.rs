@@ -57,7 +57,7 @@ pub(super) async fn serve(mut socket: WebSocket, client: IpAddr, live: Arc<Live>
 
 /// Waits for the hello and lets the socket in.
 async fn hello(socket: &mut WebSocket, client: IpAddr, live: &Live) -> Result<(Identity, Joined), Close> {
-    let _waiting = live.handshake(client)?;
+    let _waiting = live.handshakes.enter(client)?;
     let limit = Duration::from_millis(live.hub.settings.hello_timeout_ms);
     let first = tokio::select! {
         first = timeout(limit, first_frame(socket)) => first.map_err(|_| Close::NoHello)??,
