@@ -177,7 +177,7 @@ impl Live {
     }
 
     /// Carries out read marks; what is refused is told, one by one.
-    async fn mark_read(&self, id: SocketId, identity: Identity, marks: HashMap<RoomId, u64>) -> Answer {
+    async fn mark_read(&self, id: SocketId, identity: Identity, marks: HashMap<RoomId, Seq>) -> Answer {
         let mut frames = Vec::new();
         for (room_id, seq) in marks {
             if let Err(problem) = self.mark_one(id, identity, room_id, seq).await {
@@ -187,7 +187,7 @@ impl Live {
         Answer { frames }
     }
 
-    async fn mark_one(&self, id: SocketId, identity: Identity, room_id: RoomId, seq: u64) -> Result<Accepted, Problem> {
+    async fn mark_one(&self, id: SocketId, identity: Identity, room_id: RoomId, seq: Seq) -> Result<Accepted, Problem> {
         let command_id = CommandId(self.commands.clock.new_id());
         self.hub.remember(command_id, id);
         let order = Order {
@@ -201,7 +201,7 @@ impl Live {
         let use_case = MarkRead {
             room_id,
             by: identity.user_id,
-            seq: Seq(seq),
+            seq,
             at,
         };
         self.commands.execute(order, request_mac, use_case).await
