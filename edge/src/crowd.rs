@@ -26,8 +26,15 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many for one network, but any number for these: proxies, which stand for everybody.
-    pub fn new(most: usize, exempt: Arc<[IpNet]>) -> Arc<Self> {
+    /// So many for one network, whichever it is.
+    pub fn new(most: usize) -> Arc<Self> {
+        Self::but_for(Arc::new([]), most)
+    }
+
+    /// So many for one network, but any number for these: proxies, where it is their own connections that are counted, which
+    /// stand for everybody. Where a proxy's word about the client was asked, nobody is exempt: what counts as the proxy's own
+    /// is what somebody said falsely behind it.
+    pub fn but_for(exempt: Arc<[IpNet]>, most: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
             exempt,
@@ -82,7 +89,7 @@ mod tests {
     }
 
     fn crowd(most: usize) -> Arc<Crowd> {
-        Crowd::new(most, Arc::new(["198.51.100.0/24".parse().unwrap()]))
+        Crowd::but_for(Arc::new(["198.51.100.0/24".parse().unwrap()]), most)
     }
 
     #[test]
@@ -110,6 +117,13 @@ mod tests {
         let held: Vec<_> = (0..3).map(|_| crowd.enter(at("198.51.100.7"))).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(crowd.held().is_empty());
+    }
+
+    #[test]
+    fn where_nobody_is_exempt_a_proxy_has_its_share() {
+        let crowd = Crowd::new(1);
+        let _held = crowd.enter(at("198.51.100.7"));
+        assert!(crowd.enter(at("198.51.100.7")).is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - `auth`, `rate`: who asks, and how often they may.
 //! - `body`, `query`, `path`, `page`: what they sent, parsed strictly.
 //! - `idempotency`, `position`: the headers of commands, and of queries that wait for them.
+//! - `seq`: the places in rooms that they name.
 //! - `command`, `message`: from a request, or a frame of the socket, to a command and its answer.
 //! - `client`: where a request comes from, through trusted proxies or not.
 //! - `crowd`: how much of something one network holds at a time.
@@ -34,6 +35,7 @@ pub mod problem;
 pub mod query;
 pub mod rate;
 pub mod scope;
+pub mod seq;
 pub mod settings;
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct HttpSettings {
     /// minute for which proxies keep theirs, so that they close first).
     pub keep_alive_ms: u64,
     /// Longest from the first byte of a request's head to its last, and from a connection to the head of its first request,
-    /// milliseconds (10,000: a head is one packet, or a few).
+    /// milliseconds (10,000: a head is one packet, or a few). At most `keep_alive_ms`.
     pub head_timeout_ms: u64,
     /// Connections of one client network (one IPv4 address, or a /64 of IPv6) at once (2,000: a tenth of `max_connections`,
     /// and several for each of hundreds of people behind one address). Further ones are answered 503 `busy`. A live socket is
@@ -63,8 +63,12 @@ impl HttpSettings {
             ("max_connections_per_network", self.max_connections_per_network as u64),
         ];
         let zero = positive.into_iter().filter(|(_, value)| *value == 0);
-        zero.map(|(name, _)| format!("http.{name} must be more than zero"))
-            .collect()
+        let zero = zero.map(|(name, _)| format!("http.{name} must be more than zero"));
+        let never_over = (self.head_timeout_ms > self.keep_alive_ms).then(|| {
+            "http.head_timeout_ms must be at most http.keep_alive_ms: no connection is kept longer for a head"
+                .to_owned()
+        });
+        zero.chain(never_over).collect()
     }
 }
 
@@ -203,5 +207,30 @@ mod tests {
             ..HttpSettings::default()
         };
         assert_eq!(settings.problems(), ["http.max_in_flight must be more than zero"]);
+        let settings = HttpSettings {
+            max_connections_per_network: 0,
+            ..HttpSettings::default()
+        };
+        assert_eq!(
+            settings.problems(),
+            ["http.max_connections_per_network must be more than zero"]
+        );
+    }
+
+    #[test]
+    fn a_time_for_heads_that_never_ends_is_a_mistake() {
+        let with = |head_timeout_ms, keep_alive_ms| HttpSettings {
+            keep_alive_ms,
+            head_timeout_ms,
+            ..HttpSettings::default()
+        };
+        assert_eq!(with(5_000, 5_000).problems(), [""; 0]);
+        let [problem] = &with(5_001, 5_000).problems()[..] else {
+            panic!("it is one mistake")
+        };
+        assert!(
+            problem.starts_with("http.head_timeout_ms must be at most http.keep_alive_ms"),
+            "{problem}"
+        );
     }
 }

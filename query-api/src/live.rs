@@ -4,6 +4,7 @@
 //! - `window`: the newest events, for those who were away for a moment; `facts` is what they say of their rooms.
 //! - `marks`: what is told of read marks, with numbers of their own place in the log.
 //! - `rendered`: an event as text, encoded once for a whole room.
+//! - `handshakes`: those who have not said hello yet.
 //! - `socket`: one connection; `close` is why it ends, `client_frame` what it may say, `server_frame` what it is told.
 //! - `describe`: all of that as a document, `AsyncAPI` 3.0.
 //!
@@ -14,6 +15,7 @@ mod client_frame;
 mod close;
 pub(crate) mod describe;
 mod facts;
+mod handshakes;
 mod hub;
 mod marks;
 mod metrics;
@@ -28,9 +30,7 @@ mod tests;
 mod window;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
@@ -45,7 +45,6 @@ use cocotalk_domain::number::Seq;
 use cocotalk_edge::auth::{Identity, TokenError};
 use cocotalk_edge::client::Client;
 use cocotalk_edge::command::{Commands, Order};
-use cocotalk_edge::crowd::{Crowd, Guest};
 use cocotalk_edge::door::Door;
 use cocotalk_edge::message;
 use cocotalk_edge::problem::{Code, Problem};
@@ -55,7 +54,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use client_frame::Send;
-use close::Close;
+pub use handshakes::Handshakes;
 pub use hub::{Hub, HubPorts};
 use server_frame::ServerFrame;
 pub use settings::LiveSettings;
@@ -82,9 +81,7 @@ pub struct Live {
     /// Owns the sockets' tasks.
     pub tasks: TaskTracker,
     /// Sockets that have not said hello yet.
-    pub handshakes: AtomicUsize,
-    /// How many of those each client network has.
-    pub networks: Arc<Crowd>,
+    pub handshakes: Handshakes,
 }
 
 /// The state of the live socket's route.
@@ -141,34 +138,7 @@ pub(crate) async fn upgrade(
     }))
 }
 
-/// A socket that has not said hello yet; counted while it lives.
-struct Handshake<'a> {
-    waiting: &'a AtomicUsize,
-    of_network: Option<Guest>,
-}
-
-impl Drop for Handshake<'_> {
-    fn drop(&mut self) {
-        let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
-        ::metrics::gauge!(metrics::HANDSHAKES).set(before.saturating_sub(1) as f64);
-    }
-}
-
 impl Live {
-    fn handshake(&self, client: IpAddr) -> Result<Handshake<'_>, Close> {
-        let before = self.handshakes.fetch_add(1, Ordering::Relaxed);
-        let handshake = Handshake {
-            waiting: &self.handshakes,
-            of_network: self.networks.enter(client),
-        };
-        ::metrics::gauge!(metrics::HANDSHAKES).set((before + 1) as f64);
-        if before >= self.hub.settings.max_handshakes || handshake.of_network.is_none() {
-            Err(Close::Busy)
-        } else {
-            Ok(handshake)
-        }
-    }
-
     fn identify(&self, token: Option<&str>) -> Result<Identity, TokenError> {
         self.door
             .tokens
@@ -207,7 +177,7 @@ impl Live {
     }
 
     /// Carries out read marks; what is refused is told, one by one.
-    async fn mark_read(&self, id: SocketId, identity: Identity, marks: HashMap<RoomId, u64>) -> Answer {
+    async fn mark_read(&self, id: SocketId, identity: Identity, marks: HashMap<RoomId, Seq>) -> Answer {
         let mut frames = Vec::new();
         for (room_id, seq) in marks {
             if let Err(problem) = self.mark_one(id, identity, room_id, seq).await {
@@ -217,7 +187,7 @@ impl Live {
         Answer { frames }
     }
 
-    async fn mark_one(&self, id: SocketId, identity: Identity, room_id: RoomId, seq: u64) -> Result<Accepted, Problem> {
+    async fn mark_one(&self, id: SocketId, identity: Identity, room_id: RoomId, seq: Seq) -> Result<Accepted, Problem> {
         let command_id = CommandId(self.commands.clock.new_id());
         self.hub.remember(command_id, id);
         let order = Order {
@@ -231,7 +201,7 @@ impl Live {
         let use_case = MarkRead {
             room_id,
             by: identity.user_id,
-            seq: Seq(seq),
+            seq,
             at,
         };
         self.commands.execute(order, request_mac, use_case).await

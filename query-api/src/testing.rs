@@ -8,14 +8,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
-use cocotalk_application::port::clock::Clock;
 use cocotalk_application::sealing::Sealing;
 use cocotalk_domain::id::{SessionId, UserId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_edge::auth::Tokens;
 use cocotalk_edge::door::Door;
 use cocotalk_edge::rate::Limiter;
-use cocotalk_edge::settings::RateSettings;
+use cocotalk_edge::settings::{HttpSettings, RateSettings};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -27,6 +26,18 @@ use crate::QueryState;
 pub(crate) struct Api {
     pub(crate) world: Arc<World>,
     state: QueryState,
+}
+
+/// The door of a world, through which an account may go so many times a minute (0: as often as it likes).
+pub(crate) fn door(world: &Arc<World>, per_minute: u32, trusted_proxies: &[&str]) -> Arc<Door> {
+    Arc::new(Door {
+        clock: Arc::<World>::clone(world),
+        limits: Arc::new(Limits::default()),
+        body_timeout: HttpSettings::default().body_timeout(),
+        tokens: Arc::new(Tokens::new([7; 32], Duration::from_hours(1))),
+        rate: Limiter::per_minute(per_minute),
+        trusted_proxies: trusted_proxies.iter().map(|net| net.parse().unwrap()).collect(),
+    })
 }
 
 /// What was answered.
@@ -44,17 +55,8 @@ impl Api {
 
     pub(crate) fn with_queries_per_minute(queries: u32) -> Self {
         let world = Arc::new(World::default());
-        let clock: Arc<dyn Clock> = Arc::<World>::clone(&world);
-        let door = Arc::new(Door {
-            clock,
-            limits: Arc::new(Limits::default()),
-            body_timeout: cocotalk_edge::settings::HttpSettings::default().body_timeout(),
-            tokens: Arc::new(Tokens::new([7; 32], Duration::from_hours(1))),
-            rate: Limiter::per_minute(queries),
-            trusted_proxies: Arc::new([]),
-        });
         let state = QueryState::new(
-            door,
+            door(&world, queries, &[]),
             Arc::<World>::clone(&world),
             Arc::<World>::clone(&world),
             Arc::new(Sealing::new(Arc::<World>::clone(&world))),

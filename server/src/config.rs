@@ -178,6 +178,8 @@ impl Config {
             ("bus.batch_commands", self.bus.batch_commands),
             ("bus.batch_events", self.bus.batch_events),
             ("live.outbox_items", self.live.outbox_items),
+            ("live.max_sockets", self.live.max_sockets),
+            ("live.max_handshakes", self.live.max_handshakes),
             ("live.max_handshakes_per_network", self.live.max_handshakes_per_network),
             ("max_connections", self.max_connections),
         ];
@@ -266,6 +268,25 @@ mod tests {
             panic!("it is not right")
         };
         assert_eq!(wrong.len(), 3);
+    }
+
+    #[test]
+    fn a_bound_of_zero_that_lets_nobody_in_is_refused_by_name() {
+        for (section, name) in [
+            ("http", "max_connections_per_network"),
+            ("live", "max_sockets"),
+            ("live", "max_handshakes"),
+            ("live", "max_handshakes_per_network"),
+        ] {
+            let config = load(&format!("[{section}]\n{name} = 0\n")).expect("it is understood");
+            let Err(ConfigError::Wrong(wrong)) = config.validate() else {
+                panic!("{name} is not right")
+            };
+            assert!(
+                wrong.len() == 1 && wrong[0].starts_with(&format!("{section}.{name} must be ")),
+                "{wrong:?}"
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,13 +15,12 @@ use cocotalk_domain::id::UserId;
 use cocotalk_domain::limits::Limits;
 use cocotalk_edge::auth::Tokens;
 use cocotalk_edge::command::Commands;
-use cocotalk_edge::crowd::Crowd;
 use cocotalk_edge::door::Door;
 use cocotalk_edge::layers::{EdgeLayer, around};
 use cocotalk_edge::rate::Limiter;
 use cocotalk_infra::open::{LogPorts, Ports, ViewPorts};
 use cocotalk_query_api::QueryState;
-use cocotalk_query_api::live::{Hub, HubPorts, Live};
+use cocotalk_query_api::live::{Handshakes, Hub, HubPorts, Live};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -158,11 +156,7 @@ impl Shared {
             frames: Limiter::per_minute(rates.frames_per_minute),
             stop: lifecycle.soft.clone(),
             tasks: lifecycle.tasks.clone(),
-            handshakes: AtomicUsize::new(0),
-            networks: Crowd::new(
-                config.live.max_handshakes_per_network,
-                Arc::clone(&self.query_door.trusted_proxies),
-            ),
+            handshakes: Handshakes::new(&config.live),
         });
         Ok((queries, live))
     }

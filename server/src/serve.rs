@@ -55,7 +55,7 @@ pub async fn serve(
     lifecycle: Lifecycle,
 ) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
-    let networks = Crowd::new(bounds.per_network, Arc::clone(&bounds.trusted_proxies));
+    let networks = Crowd::but_for(Arc::clone(&bounds.trusted_proxies), bounds.per_network);
     loop {
         let accepted = tokio::select! {
             () = lifecycle.soft.cancelled() => return,

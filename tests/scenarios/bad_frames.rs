@@ -35,6 +35,10 @@ const FRAMES: &[(&str, &str)] = &[
     (r#"{"op": "read", "room_id": "{room}", "seq": 1.5}"#, "bad_frame"),
     (r#"{"op": "read", "room_id": "{room}", "seq": "1"}"#, "bad_frame"),
     (
+        r#"{"op": "read", "room_id": "{room}", "seq": 9007199254740992}"#,
+        "bad_frame",
+    ),
+    (
         r#"{"op": "read", "room_id": "{room}", "seq": 18446744073709551616}"#,
         "bad_frame",
     ),

@@ -269,10 +269,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_group_of_too_many_is_refused_but_repetitions_count_once() {
-        let app = App::with_limits(Limits {
+        let limits = Limits {
             group_create_members: 5,
             ..Limits::default()
-        });
+        };
+        assert_eq!(
+            json!(bounds::GroupMembers::of(&limits))["maxItems"],
+            4,
+            "and who makes it"
+        );
+        let app = App::with_limits(limits);
+        open(&app, group(&ids(10..14))).await.is(200);
         open(&app, group(&ids(10..15))).await.points_at(&["/user_ids"]);
         let once = [10, 11, 12, 13, 10, 11].map(UserId::from_u128);
         open(&app, group(&json!(once))).await.is(200);

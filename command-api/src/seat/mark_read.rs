@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use cocotalk_application::use_case::mark_read::MarkRead;
 use cocotalk_domain::id::RoomId;
-use cocotalk_domain::limits::SEQ_MAX;
-use cocotalk_domain::number::Seq;
 use cocotalk_edge::body::Json;
 use cocotalk_edge::command::{Caller, Commands};
 use cocotalk_edge::describe::bounds;
 use cocotalk_edge::path::Path;
 use cocotalk_edge::position::Answered;
 use cocotalk_edge::problem::Problem;
+use cocotalk_edge::seq::GivenSeq;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,7 +21,7 @@ use utoipa::ToSchema;
 pub(crate) struct ReadMarker {
     /// The item up to which everything is read; beyond the newest it is the newest.
     #[schema(value_type = bounds::SeqNumber)]
-    seq: u64,
+    seq: GivenSeq,
 }
 
 /// Mark a room read
@@ -45,13 +44,10 @@ pub(crate) async fn mark_read(
     Path(room_id): Path<RoomId>,
     Json(body): Json<ReadMarker>,
 ) -> Result<Answered, Problem> {
-    if body.seq > SEQ_MAX {
-        return Err(Problem::invalid_field("/seq", "too_large", "a seq is less than 2^53"));
-    }
     let use_case = MarkRead {
         room_id,
         by: caller.user_id(),
-        seq: Seq(body.seq),
+        seq: body.seq.seq(),
         at: commands.clock.now(),
     };
     commands.run(caller, &body, use_case).await
@@ -60,10 +56,10 @@ pub(crate) async fn mark_read(
 #[cfg(test)]
 mod tests {
     use axum::http::Method;
+    use cocotalk_domain::limits::SEQ_MAX;
     use cocotalk_domain::stream::StreamId;
     use serde_json::{Value, json};
 
-    use super::*;
     use crate::fake::{App, ME, ROOM, Reply};
 
     async fn mark(app: &App, body: Value) -> Reply {

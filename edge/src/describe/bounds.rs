@@ -52,27 +52,27 @@ macro_rules! bounds {
 
 bounds! {
     /// What people say
-    MessageText: |limits| text(text::MessageText::shape(limits));
+    MessageText: |limits| text(text::MessageText::shape(limits)).examples([json!("점심 뭐 먹지?")]);
     /// The name of a room, or somebody's own name for it: one line
-    RoomName: |limits| text(text::RoomName::shape(limits));
+    RoomName: |limits| text(text::RoomName::shape(limits)).examples([json!("주말 등산")]);
     /// What stands above a room
-    Notice: |limits| text(text::Notice::shape(limits));
+    Notice: |limits| text(text::Notice::shape(limits)).examples([json!("점심은 냉면!")]);
     /// The name that others see: one line
-    DisplayName: |limits| text(text::DisplayName::shape(limits));
+    DisplayName: |limits| text(text::DisplayName::shape(limits)).examples([json!("보람")]);
     /// The name to be found by
-    Handle: |limits| text(text::Handle::shape(limits));
+    Handle: |limits| text(text::Handle::shape(limits)).examples([json!("boram_kim")]);
     /// One Unicode emoji
-    Emoji: |_| string().min_length(Some(1)).max_length(Some(text::Emoji::MAX_CHARS));
+    Emoji: |_| string().min_length(Some(1)).max_length(Some(text::Emoji::MAX_CHARS)).examples([json!("👍")]);
     /// The people who are mentioned; repetitions count once, so a longer list may do if it has them
     Mentions: |limits| ids(0, limits.mentions);
     /// The others of a new group; repetitions and you yourself count once, so a longer list may do if it has them
-    GroupMembers: |limits| ids(limits.group_min_members.saturating_sub(1), limits.group_create_members);
+    GroupMembers: |limits| ids(limits.group_min_members.saturating_sub(1), limits.group_create_members.saturating_sub(1));
     /// Who is invited; repetitions and members count once
     Invited: |limits| ids(1, limits.group_max_members);
     /// Uploads, in order
     MediaIds: |_| ids(1, ALBUM_ITEMS);
     /// A place in a room
-    SeqNumber: |_| integer(0, SEQ_MAX);
+    SeqNumber: |_| integer(0, SEQ_MAX).examples([json!(12)]);
     /// A place in a room or a version of it, which may be one that is not there yet
     AnyNumber: |_| integer(0, u64::MAX);
     /// Most items of a page
@@ -82,7 +82,7 @@ bounds! {
     /// Where a live socket has come
     LiveCursor: |_| string().max_length(Some(Cursor::MAX_CHARS)).pattern(Some(BASE64URL));
     /// An access token
-    AccessToken: |_| string().max_length(Some(TOKEN_BYTES));
+    AccessToken: |_| string().max_length(Some(TOKEN_BYTES)).examples([json!("<access token>")]);
     /// The id of a command, chosen by who sends it
     Key: |_| id();
     /// Places in the log, as they were answered
@@ -228,8 +228,9 @@ mod tests {
     #[test]
     fn every_emoji_fits() {
         let schema = validator(Emoji::of);
-        for emoji in ["👍", "👨\u{200d}👩\u{200d}👧", "🇰🇷"] {
-            assert!(schema.is_valid(&json!(emoji)));
+        let all = emojis::iter().flat_map(|emoji| emoji.skin_tones().into_iter().flatten().chain([emoji]));
+        for emoji in all {
+            assert!(schema.is_valid(&json!(emoji.as_str())), "{emoji}");
         }
         assert!(!schema.is_valid(&json!("")));
     }

@@ -29,7 +29,7 @@ impl Samples {
         if let Some(named) = self.named(schema) {
             return self.sample(named);
         }
-        if let Some(one) = schema["oneOf"].get(0).or_else(|| schema["anyOf"].get(0)) {
+        if let Some(one) = variants(schema).find(|one| one["type"] != "null") {
             return self.sample(one);
         }
         if let Some(parts) = schema["allOf"].as_array() {
@@ -37,6 +37,13 @@ impl Samples {
             return parts.filter_map(|part| part.as_object().cloned()).flatten().collect();
         }
         self.plain(schema)
+    }
+
+    fn has_example(&self, schema: &Value) -> bool {
+        let own = schema.get("example").or_else(|| schema.get("examples"));
+        own.is_some()
+            || self.named(schema).is_some_and(|named| self.has_example(named))
+            || variants(schema).any(|one| self.has_example(one))
     }
 
     fn named(&self, schema: &Value) -> Option<&Value> {
@@ -65,11 +72,14 @@ impl Samples {
             .filter_map(Value::as_str)
             .collect();
         let fields = schema["properties"].as_object().into_iter().flatten();
-        let shown = fields.filter(|(name, field)| {
-            required.contains(&name.as_str()) || field.get("example").or_else(|| field.get("examples")).is_some()
-        });
+        let shown = fields.filter(|(name, field)| required.contains(&name.as_str()) || self.has_example(field));
         shown.map(|(name, field)| (name.clone(), self.sample(field))).collect()
     }
+}
+
+fn variants(schema: &Value) -> impl Iterator<Item = &Value> {
+    let lists = [&schema["oneOf"], &schema["anyOf"]];
+    lists.into_iter().filter_map(Value::as_array).flatten()
 }
 
 #[cfg(test)]

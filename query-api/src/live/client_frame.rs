@@ -8,6 +8,7 @@ use cocotalk_edge::body::{parse, shorten};
 use cocotalk_edge::describe::bounds;
 use cocotalk_edge::message::PostMessage;
 use cocotalk_edge::problem::{Code, Problem};
+use cocotalk_edge::seq::GivenSeq;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -30,8 +31,8 @@ pub(super) enum ClientFrame {
         #[schema(value_type = Uuid)]
         room_id: RoomId,
         /// Up to which item; beyond the newest it is the newest.
-        #[schema(value_type = bounds::AnyNumber)]
-        seq: u64,
+        #[schema(value_type = bounds::SeqNumber)]
+        seq: GivenSeq,
     },
     /// This is the room I look at, or none.
     Focus {
@@ -116,7 +117,7 @@ pub(super) struct Hello {
     pub(super) op: HelloOp,
     /// The access token; without one there is no `ready`.
     #[serde(default)]
-    #[schema(value_type = Option<bounds::AccessToken>, example = "<access token>")]
+    #[schema(value_type = Option<bounds::AccessToken>)]
     pub(super) token: Option<String>,
     /// The newest cursor of the connection before, to be told what was missed.
     #[serde(default)]
@@ -133,6 +134,7 @@ pub(super) enum HelloOp {
 
 #[cfg(test)]
 mod tests {
+    use cocotalk_domain::limits::SEQ_MAX;
     use cocotalk_edge::problem::ProblemDetails;
     use proptest::prelude::*;
     use proptest::sample::{Index, select};
@@ -219,6 +221,19 @@ mod tests {
         for frame in good().iter().filter(|frame| frame["op"] != "hello") {
             let parsed = ClientFrame::parse(&frame.to_string());
             assert!(parsed.is_ok(), "{frame}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_refused_where_it_is_over_http() {
+        let read = |seq: u64| ClientFrame::parse(&json!({"op": "read", "room_id": ID, "seq": seq}).to_string());
+        for seq in [0, SEQ_MAX] {
+            assert!(read(seq).is_ok(), "{seq}");
+        }
+        for seq in [SEQ_MAX + 1, u64::MAX] {
+            let told = told(read(seq).unwrap_err());
+            assert_eq!(told.code, "bad_frame");
+            assert!(told.detail.contains("a seq is less than 2^53"), "{told:?}");
         }
     }
 

@@ -26,7 +26,8 @@ pub struct LiveSettings {
     pub max_sockets: usize,
     /// Sockets that have not said hello yet, at most (2,000).
     pub max_handshakes: usize,
-    /// Those of one client network among them, at most (500: a quarter).
+    /// Those of one client network among them, at most (500: a quarter). A trusted proxy has a share like anybody: what counts
+    /// as its own is what contradicts itself.
     pub max_handshakes_per_network: usize,
 }
 

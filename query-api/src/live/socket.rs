@@ -12,6 +12,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use cocotalk_application::error::chain;
 use cocotalk_application::position::Cursor;
 use cocotalk_domain::id::{CommandId, RoomId};
+use cocotalk_domain::number::Seq;
 use cocotalk_edge::auth::Identity;
 use cocotalk_edge::body::parse;
 use cocotalk_edge::problem::{Code, Problem};
@@ -57,7 +58,7 @@ pub(super) async fn serve(mut socket: WebSocket, client: IpAddr, live: Arc<Live>
 
 /// Waits for the hello and lets the socket in.
 async fn hello(socket: &mut WebSocket, client: IpAddr, live: &Live) -> Result<(Identity, Joined), Close> {
-    let _waiting = live.handshake(client)?;
+    let _waiting = live.handshakes.enter(client)?;
     let limit = Duration::from_millis(live.hub.settings.hello_timeout_ms);
     let first = tokio::select! {
         first = timeout(limit, first_frame(socket)) => first.map_err(|_| Close::NoHello)??,
@@ -135,7 +136,7 @@ pub(super) struct Answer {
 
 /// Read marks that wait to be carried out, the highest of each room.
 struct Marks {
-    highest: HashMap<RoomId, u64>,
+    highest: HashMap<RoomId, Seq>,
     due: Instant,
 }
 
@@ -339,7 +340,7 @@ impl Connection {
                 self.found(is_own).await
             }
             ClientFrame::Read { room_id, seq } => {
-                self.gather(room_id, seq);
+                self.gather(room_id, seq.seq());
                 Ok(())
             }
             ClientFrame::Send(send) => {
@@ -359,7 +360,7 @@ impl Connection {
         self.write(vec![Outgoing::Frame(problem)]).await
     }
 
-    fn gather(&mut self, room_id: RoomId, seq: u64) {
+    fn gather(&mut self, room_id: RoomId, seq: Seq) {
         let due = Instant::now() + Duration::from_millis(self.live.hub.settings.read_marks_ms);
         let marks = self.marks.get_or_insert_with(|| {
             Box::new(Marks {

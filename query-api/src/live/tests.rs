@@ -12,14 +12,12 @@ use cocotalk_application::use_case::send_message::SentAnswer;
 use cocotalk_domain::id::{MessageId, SessionId};
 use cocotalk_domain::limits::Limits;
 use cocotalk_domain::stream::Slice;
-use cocotalk_edge::auth::Tokens;
 use serde_json::json;
-use std::time::Duration;
 
 use super::client_frame::ClientFrame;
 use super::*;
 use crate::checkpoints::Checkpoints;
-use crate::testing::{NOW, World, user};
+use crate::testing::{NOW, World, door, user};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const KEY: &str = "0198c0de-7a1c-7000-8000-00000000000a";
@@ -61,28 +59,19 @@ async fn live() -> (Live, Arc<Bus>) {
         clock: Arc::<World>::clone(&world),
     };
     let (hub, _feed) = Hub::open(ports, LiveSettings::default()).await.unwrap();
-    let limits = Arc::new(Limits::default());
     let live = Live {
         hub,
         commands: Arc::new(Commands {
             bus: Arc::<Bus>::clone(&bus),
             sealing,
             clock: Arc::<World>::clone(&world),
-            limits: Arc::clone(&limits),
+            limits: Arc::new(Limits::default()),
         }),
-        door: Arc::new(Door {
-            clock: world,
-            limits,
-            body_timeout: cocotalk_edge::settings::HttpSettings::default().body_timeout(),
-            tokens: Arc::new(Tokens::new([7; 32], Duration::from_hours(1))),
-            rate: Limiter::per_minute(0),
-            trusted_proxies: Arc::new([]),
-        }),
+        door: door(&world, 0, &[]),
         frames: Limiter::per_minute(0),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
-        handshakes: AtomicUsize::new(0),
-        networks: cocotalk_edge::crowd::Crowd::new(1, Arc::new([])),
+        handshakes: Handshakes::new(&LiveSettings::default()),
     };
     (live, bus)
 }
