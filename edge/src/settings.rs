@@ -25,8 +25,8 @@ pub struct HttpSettings {
     /// Longest from the first byte of a request's head to its last, and from a connection to the head of its first request,
     /// milliseconds (10,000: a head is one packet, or a few). At most `keep_alive_ms`.
     pub head_timeout_ms: u64,
-    /// Connections of one client network (one IPv4 address, or a /64 of IPv6) at once (2,000: a tenth of `max_connections`,
-    /// and several for each of hundreds of people behind one address). Further ones are answered 503 `busy`. A live socket is
+    /// Connections of one client network (one IPv4 address, or a /64 of IPv6) at once (15,000: three quarters of
+    /// `max_connections`, so that many people may be behind one address and nobody takes the last place). Further ones are answered 503 `busy`. A live socket is
     /// none of them, and neither are those of `trusted_proxies`, which stand for everybody.
     pub max_connections_per_network: usize,
     /// The proxies whose word about the client's address is taken, as CIDR ranges (none: the peer is the client).
@@ -40,7 +40,7 @@ impl Default for HttpSettings {
             max_in_flight: 2_048,
             keep_alive_ms: 75_000,
             head_timeout_ms: 10_000,
-            max_connections_per_network: 2_000,
+            max_connections_per_network: 15_000,
             trusted_proxies: Vec::new(),
         }
     }

@@ -26,7 +26,7 @@ pub struct LiveSettings {
     pub max_sockets: usize,
     /// Sockets that have not said hello yet, at most (2,000).
     pub max_handshakes: usize,
-    /// Those of one client network among them, at most (500: a quarter). A trusted proxy has a share like anybody: what counts
+    /// Those of one client network among them, at most (1,500: three quarters). A trusted proxy has a share like anybody: what counts
     /// as its own is what contradicts itself.
     pub max_handshakes_per_network: usize,
 }
@@ -44,7 +44,7 @@ impl Default for LiveSettings {
             read_marks_ms: 500,
             max_sockets: 100_000,
             max_handshakes: 2_000,
-            max_handshakes_per_network: 500,
+            max_handshakes_per_network: 1_500,
         }
     }
 }
