@@ -56,9 +56,10 @@ async fn a_leader_that_is_silent_is_replaced_and_one_that_asks_is_not() {
     );
     let [silent, asking] = [0, 1].map(|number| SliceGroup { number, of: 2 });
     let lead = async |outbox: &PostgresOutbox, group| outbox.lead(group).await.expect("it can be asked");
+    // Its silence begins no earlier than this.
+    let started = Instant::now();
     let mut silent_leader = lead(&one, silent).await.expect("nobody leads yet");
     let mut asking_leader = lead(&one, asking).await.expect("nobody leads yet");
-    let started = Instant::now();
     let mut replaced = None;
     eventually("whoever is silent is replaced", async || {
         replaced = lead(&two, silent).await;
