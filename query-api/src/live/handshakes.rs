@@ -8,7 +8,7 @@ use cocotalk_edge::crowd::{Crowd, Guest};
 
 use super::LiveSettings;
 use super::close::Close;
-use super::metrics::HANDSHAKES;
+use super::metrics::{HANDSHAKES, REFUSED};
 
 /// How many there are.
 pub struct Handshakes {
@@ -30,7 +30,10 @@ impl Handshakes {
 
     /// One more of this client until what is returned is dropped.
     pub(super) fn enter(&self, client: IpAddr) -> Result<Handshake<'_>, Close> {
-        let of_network = self.networks.enter(client).ok_or(Close::Busy)?;
+        let Some(of_network) = self.networks.enter(client) else {
+            metrics::counter!(REFUSED).increment(1);
+            return Err(Close::Busy);
+        };
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let handshake = Handshake {
             waiting: &self.waiting,

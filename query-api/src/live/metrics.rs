@@ -4,6 +4,8 @@
 pub(super) const SOCKETS: &str = "cocotalk_live_sockets";
 /// Sockets that have not said hello yet.
 pub(super) const HANDSHAKES: &str = "cocotalk_live_handshakes";
+/// Sockets closed before their hello because their client network has its share of those.
+pub(super) const REFUSED: &str = "cocotalk_live_refused_handshakes_total";
 /// Hellos answered, by `resumed`: `new`, `replayed`, `reset`.
 pub(super) const HELLOS: &str = "cocotalk_live_hellos_total";
 /// Sockets let go because they could not keep up.
@@ -19,6 +21,11 @@ pub(super) const CLOSED: &str = "cocotalk_live_closed_total";
 pub(super) fn describe() {
     metrics::describe_gauge!(SOCKETS, metrics::Unit::Count, "Sockets that are told what happens");
     metrics::describe_gauge!(HANDSHAKES, metrics::Unit::Count, "Sockets that have not said hello yet");
+    metrics::describe_counter!(
+        REFUSED,
+        metrics::Unit::Count,
+        "Sockets closed before their hello because their client network has its share of those"
+    );
     metrics::describe_counter!(HELLOS, metrics::Unit::Count, "Hellos answered");
     metrics::describe_counter!(
         CUT,
